@@ -1,0 +1,325 @@
+/* The metadata store contract: typed, blocking, no SQL in sight. One store = one shard (embedded: the only one).
+ *
+ * Reading gives rows in the caller's arena. Writing is ONE batch: guards that must hold, the event that tells what
+ * happened, and steps from a small vocabulary, with no decision in between. The event row, keyed (tenant, op), is
+ * written first and only if every guard holds; every step carries EXISTS(that row). So either all of it happened, or
+ * nothing and the answer is GH_STALE ("resolve again and see why"). The same op id twice is "done already" and
+ * answers GH_OK with done_before set: after a lost answer the same batch is simply run again.
+ *
+ * Threads: every function blocks (disk, other writers); workers only, any number at a time. Many commits waiting at
+ * once become one transaction (at most 64 or 5 ms). Rows belong to the arena of the call.
+ * Errors: GH_DATABASE (logged where it happened), GH_NOSPACE, GH_DAMAGED, GH_NOTFOUND, GH_EXISTS (unique names of
+ * people), GH_NOMEM, GH_UNKNOWN (commit sent, answer lost).
+ */
+#ifndef GH_CORE_META_H
+#define GH_CORE_META_H
+
+#include "core/base/arena.h"
+#include "core/base/buf.h"
+#include "core/base/name.h"
+#include "core/blob.h"
+
+struct meta_store; /* instance, defined by the driver room */
+
+/* Passed to every call: for whom, how long, where results go. */
+struct meta_call {
+	struct gh_arena *arena;
+	uint64_t deadline_ns; /* monotonic; 0 = none */
+	const char *op;       /* operation name, goes into the statement as a comment */
+};
+
+enum meta_type { META_FILE = 1, META_FOLDER = 2 };
+
+/* Node = place. size, mtime and the blob of the current version are kept with it so that a stat or a small read is one
+ * look-up; the version row holds the content's history. */
+struct meta_node {
+	uint64_t id, parent; /* root: parent 0 */
+	enum meta_type type;
+	const char *name, *key;
+	uint16_t name_len, key_len;
+	uint64_t owner;   /* user id */
+	uint64_t version; /* current version id; 0 for folders */
+	uint64_t rev;     /* rises with every change of the node, its properties and its locks */
+	uint64_t size;
+	int64_t made_us, mtime_us;
+	bool has_props;
+	/* content: parts 0 = empty file; 1 = blob below; >1 = ask version_parts() */
+	uint32_t parts;
+	uint64_t blob;
+	struct blob_loc loc;
+	uint32_t crc; /* CRC-32C of a single-blob content (0 when unknown) */
+};
+
+/* A stretch of content: len bytes from offset in blob. */
+struct meta_part {
+	uint64_t blob, blob_size, offset, len;
+	struct blob_loc loc;
+};
+
+struct meta_prop {
+	uint64_t node;
+	const char *ns, *name; /* ns "" = none */
+	const char *xml;       /* the element's inner XML as canonical fragment, in-scope namespaces declared */
+	const char *lang;      /* xml:lang or "" */
+};
+
+struct meta_lock {
+	uint64_t id;        /* time-ordered */
+	const char *token;  /* "urn:uuid:..." */
+	uint64_t node, user;
+	const char *path_key; /* canonical key path of the lock root; prefix comparison finds what lies below */
+	const char *path;     /* as shown: lockroot */
+	bool exclusive, deep; /* deep = Depth: infinity */
+	int64_t expires_us;
+	uint32_t timeout_s;
+	const char *owner_xml; /* verbatim inner XML of DAV:owner, may be "" */
+	const char *user_name;
+};
+
+/* One ACL entry. who: 'u' user id, 'g' group id, 'e' everyone. rights: enum vfs_right bits. */
+struct meta_ace {
+	char who;
+	uint64_t who_id;
+	bool deny;
+	unsigned rights;
+};
+/* A node with entries, or an ancestor of one. Parents come before children. */
+struct meta_acl_node {
+	uint64_t id, parent;
+	const char *key, *name;
+	bool inherit_off;
+	unsigned ace_count;
+	struct meta_ace *aces;
+};
+
+struct meta_user {
+	uint64_t id;
+	const char *name, *key;
+	bool owner;    /* tenant owner: all rights */
+	bool disabled;
+	uint64_t gen;  /* rises with every change of the user, its password or its tokens */
+	const char *password_hash; /* encoded argon2id, "" = no password login */
+	unsigned group_count;
+	uint64_t *groups;
+};
+struct meta_group {
+	uint64_t id;
+	const char *name;
+	unsigned member_count;
+	uint64_t *members; /* user ids */
+};
+/* App password. */
+struct meta_token {
+	uint64_t id, user;
+	const char *name, *hash;
+	unsigned scope; /* bit per enum vfs_proto; 0 = all */
+	int64_t made_us, expires_us; /* 0 = never */
+};
+
+/* Everything that decides a right, read in one snapshot. */
+struct meta_rights {
+	uint64_t rights_epoch, tree_gen;
+	unsigned acl_count, user_count;
+	struct meta_acl_node *acl;
+	struct meta_user *users; /* groups filled in; hashes not */
+};
+
+struct meta_tenant {
+	uint64_t id;
+	const char *name;  /* also its key: [a-z0-9][a-z0-9._-]{0,62} */
+	const char *hosts; /* space-separated host names, "" none */
+	bool disabled, case_sensitive;
+	uint64_t root;     /* node ids */
+	uint64_t trash;    /* hidden root: removed folders wait here for the walker */
+	uint64_t tree_gen, rights_epoch, route_epoch;
+};
+
+struct meta_event {
+	uint64_t op;
+	int64_t time_us;
+	uint64_t user;
+	const char *user_name, *what, *door, *path, *dest, *request_id;
+	uint64_t node;
+	int64_t bytes, files;
+};
+
+/* ---- batches ---- */
+
+/* This name slot must look like this when the batch commits. */
+struct meta_slot {
+	uint64_t parent;
+	const char *key;
+	uint64_t node, rev; /* node 0: must be empty */
+};
+#define META_SLOTS_MAX 4
+
+enum meta_step_kind {
+	META_NODE_INSERT,     /* node */
+	META_NODE_CONTENT,    /* node.id: version, size, mtime_us, parts, blob, loc, crc; rev + 1 */
+	META_NODE_PLACE,      /* node.id: parent, name, key; rev + 1 (move, attach, to trash) */
+	META_NODE_TOUCH,      /* node.id: mtime_us when nonzero; rev + 1 */
+	META_NODE_DELETE,     /* node.id: the row */
+	META_VERSION_INSERT,  /* node.id, node.version, size, mtime_us, parts, blob, crc; n = author */
+	META_VERSION_DELETE,  /* node.id, node.version */
+	META_VERSION_GIVE,    /* all versions of node n become node.id's (file moved onto file keeps the target's node) */
+	META_PART_INSERT,     /* node.version, n = sequence, part */
+	META_PARTS_DELETE,    /* node.version: its part rows (references are given back by META_BLOB_UNREF) */
+	META_BLOB_INSERT,     /* part.blob, part.blob_size, part.loc, node.crc, refs 1 */
+	META_BLOB_REF,        /* part.blob: refs + 1, only WHERE refs > 0; is a guard too: no row = GH_STALE */
+	META_BLOB_UNREF,      /* part.blob: refs - 1; at 0 it is dead from now */
+	META_PROP_SET,        /* prop */
+	META_PROP_REMOVE,     /* prop.node, ns, name */
+	META_PROPS_DELETE,    /* node.id: all of them */
+	META_PROPS_COPY,      /* from node n to node.id */
+	META_LOCK_INSERT,     /* lock */
+	META_LOCK_REFRESH,    /* lock.token: expires_us, timeout_s */
+	META_LOCK_DELETE,     /* lock.token */
+	META_LOCKS_BELOW,     /* lock.path_key: all locks rooted there or below */
+	META_ACL_SET,         /* acl: replaces all entries of node acl->id (ace_count 0 and !inherit_off removes) */
+	META_TREE_GEN,        /* tenant's tree_gen + 1 */
+	META_RIGHTS_EPOCH,    /* tenant's rights_epoch + 1 */
+	META_USER_PUT,        /* user: insert or replace by id; gen is set to the batch's op */
+	META_USER_DELETE,     /* user.id, with memberships, tokens, entries */
+	META_GROUP_PUT,       /* group: insert or rename by id */
+	META_GROUP_DELETE,    /* group.id, with memberships and entries */
+	META_MEMBER_ADD,      /* group.id, user.id */
+	META_MEMBER_REMOVE,
+	META_TOKEN_PUT,       /* token */
+	META_TOKEN_DELETE,    /* token.id */
+	META_TENANT_PUT,      /* tenant: insert (with root and trash nodes) or update name, hosts, disabled */
+	META_STEP_COUNT
+};
+
+struct meta_step {
+	enum meta_step_kind kind;
+	struct meta_node node;
+	struct meta_part part;
+	const struct meta_prop *prop;
+	const struct meta_lock *lock;
+	const struct meta_acl_node *acl;
+	const struct meta_user *user;
+	const struct meta_group *group;
+	const struct meta_token *token;
+	const struct meta_tenant *tenant;
+	uint64_t n;
+};
+#define META_STEPS_MAX 1000 /* no long transactions */
+
+struct meta_batch {
+	uint64_t tenant, op; /* op: from gh_id_new, also the event's id */
+	/* guards; UINT64_MAX = not asked */
+	uint64_t tree_gen, rights_epoch, route_epoch;
+	uint64_t lock_seen; /* no lock of the tenant may have a higher id; UINT64_MAX = not asked */
+	const char *lock_below; /* ... and lie at or below this path_key; NULL = anywhere */
+	unsigned slot_count;
+	struct meta_slot slots[META_SLOTS_MAX];
+	/* the event */
+	struct meta_event event; /* op and time_us are filled in by the store */
+	unsigned step_count;
+	const struct meta_step *steps;
+	/* results */
+	bool done_before;
+	int64_t time_us; /* the event's time by the store's clock */
+};
+
+struct meta_blob_row {
+	uint64_t tenant, id, size, refs;
+	uint32_t crc;
+	bool dead;
+	int64_t dead_us;
+	bool damaged;
+	struct blob_loc loc;
+};
+
+/* A page of a listing by key. */
+struct meta_page {
+	unsigned count;
+	struct meta_node *nodes; /* in key order */
+	bool more;
+};
+
+/* fsck's finding; loss = true counts for the exit status. */
+typedef void meta_finding_fn(void *arg, bool loss, const char *text);
+
+struct meta_config {
+	const char *path;  /* embedded: database file */
+	bool read_only;    /* fsck */
+	unsigned readers;  /* connections for reading; 0 = 8 */
+};
+
+/* Opens or creates, migrates under a lock. err (512 bytes): what, which file, what to do. A damaged database is named,
+ * never overwritten; a schema too new is refused. backends/metadata/. */
+GH_MUST_CHECK enum gh_status meta_open(const struct meta_config *cfg, struct meta_store **ret, char *err);
+void meta_close(struct meta_store **m);
+
+/* ---- reading ---- */
+GH_MUST_CHECK enum gh_status meta_tenants(struct meta_store *m, struct meta_call *c, uint64_t after_id, unsigned limit,
+					  struct meta_tenant **ret, unsigned *ret_count);
+GH_MUST_CHECK enum gh_status meta_tenant_by_name(struct meta_store *m, struct meta_call *c, const char *name,
+						 struct meta_tenant **ret);
+/* One statement: the chain below `from` along keys[0..n). ret_nodes[i] for the components that exist; *ret_found how
+ * many (all leading). */
+GH_MUST_CHECK enum gh_status meta_resolve(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t from,
+					  const struct gh_component *comp, unsigned n, struct meta_node **ret_nodes,
+					  unsigned *ret_found);
+GH_MUST_CHECK enum gh_status meta_node_get(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t id,
+					   struct meta_node **ret);
+/* after_key "" = from the start. limit at most 1000. */
+GH_MUST_CHECK enum gh_status meta_list(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t parent,
+				       const char *after_key, unsigned limit, struct meta_page *ret);
+GH_MUST_CHECK enum gh_status meta_version_parts(struct meta_store *m, struct meta_call *c, uint64_t tenant,
+						uint64_t version, struct meta_part **ret, unsigned *ret_count);
+/* Properties of one node, or of all children of a folder whose keys lie in (after_key, last_key]. Sorted by node. */
+GH_MUST_CHECK enum gh_status meta_props(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t node,
+					struct meta_prop **ret, unsigned *ret_count);
+GH_MUST_CHECK enum gh_status meta_props_of_children(struct meta_store *m, struct meta_call *c, uint64_t tenant,
+						    uint64_t parent, const char *after_key, const char *last_key,
+						    struct meta_prop **ret, unsigned *ret_count);
+/* All live locks of a tenant (at most 10,000), by path_key. *ret_seen: highest lock id ever given to the tenant. */
+GH_MUST_CHECK enum gh_status meta_locks(struct meta_store *m, struct meta_call *c, uint64_t tenant,
+					struct meta_lock **ret, unsigned *ret_count, uint64_t *ret_seen);
+GH_MUST_CHECK enum gh_status meta_rights_load(struct meta_store *m, struct meta_call *c, uint64_t tenant,
+					      struct meta_rights **ret);
+GH_MUST_CHECK enum gh_status meta_user_by_name(struct meta_store *m, struct meta_call *c, uint64_t tenant,
+					       const char *key, struct meta_user **ret);
+GH_MUST_CHECK enum gh_status meta_users(struct meta_store *m, struct meta_call *c, uint64_t tenant,
+					const char *after_key, unsigned limit, struct meta_user **ret, unsigned *ret_count);
+GH_MUST_CHECK enum gh_status meta_groups(struct meta_store *m, struct meta_call *c, uint64_t tenant,
+					 struct meta_group **ret, unsigned *ret_count);
+GH_MUST_CHECK enum gh_status meta_tokens(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t user,
+					 struct meta_token **ret, unsigned *ret_count);
+/* Live bytes and files: folded total + events since. */
+GH_MUST_CHECK enum gh_status meta_usage(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t *ret_bytes,
+					uint64_t *ret_files);
+/* The event log after a given op id, oldest first: audit, feed. tenant 0 = all. */
+GH_MUST_CHECK enum gh_status meta_events(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t after_op,
+					 unsigned limit, struct meta_event **ret, unsigned *ret_count);
+
+/* ---- writing ---- */
+/* GH_OK: durable. GH_STALE: a guard did not hold, nothing happened. Others: nothing happened, but for GH_UNKNOWN. */
+GH_MUST_CHECK enum gh_status meta_commit(struct meta_store *m, struct meta_call *c, struct meta_batch *b);
+
+/* ---- upkeep (background) ---- */
+/* Dead blobs older than grace, to be removed; then forget their rows. */
+GH_MUST_CHECK enum gh_status meta_blobs_dead(struct meta_store *m, struct meta_call *c, int64_t dead_before_us,
+					     unsigned limit, struct meta_blob_row **ret, unsigned *ret_count);
+GH_MUST_CHECK enum gh_status meta_blob_forget(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t id);
+/* An object without a row: claim it by inserting its row as dead (a late commit of that id then collides and fails).
+ * GH_EXISTS when there is a row after all. */
+GH_MUST_CHECK enum gh_status meta_blob_claim(struct meta_store *m, struct meta_call *c, const struct blob_object *o);
+GH_MUST_CHECK enum gh_status meta_blob_mark_damaged(struct meta_store *m, struct meta_call *c, uint64_t tenant,
+						    uint64_t id);
+GH_MUST_CHECK enum gh_status meta_blobs(struct meta_store *m, struct meta_call *c, uint64_t after_tenant,
+					uint64_t after_id, unsigned limit, struct meta_blob_row **ret, unsigned *ret_count);
+/* One step of the walker that empties trash roots: removes at most `limit` leaf nodes with versions, properties,
+ * entries and locks, giving references back. *ret_left: is there more? */
+GH_MUST_CHECK enum gh_status meta_trash_step(struct meta_store *m, struct meta_call *c, unsigned limit, bool *ret_left);
+GH_MUST_CHECK enum gh_status meta_locks_expire(struct meta_store *m, struct meta_call *c);
+/* Folds the ledger and drops events made before that time. */
+GH_MUST_CHECK enum gh_status meta_events_fold(struct meta_store *m, struct meta_call *c, int64_t drop_before_us);
+/* Tree, sums, references, orphans, schema: reports each finding. */
+GH_MUST_CHECK enum gh_status meta_check(struct meta_store *m, struct meta_call *c, meta_finding_fn *fn, void *arg);
+/* Highest id in use, for gh_id_init. */
+GH_MUST_CHECK enum gh_status meta_id_floor(struct meta_store *m, struct meta_call *c, uint64_t *ret);
+
+#endif
