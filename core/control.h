@@ -1,0 +1,42 @@
+/* Control operations for the administrator: one table, called by the admin socket now and by the admin API later. Each
+ * takes and gives JSON (jansson) and blocks; worker or admin thread only, never a loop.
+ *
+ *   tenant.add {name, case_sensitive?, hosts?}   tenant.list   tenant.set {name, hosts?, disabled?}
+ *   user.add {tenant, user, password, owner?}    user.list {tenant}   user.remove   user.passwd {tenant, user, password}
+ *   user.set {tenant, user, owner?, disabled?}
+ *   token.add {tenant, user, name, scope?: ["webdav",..], days?} -> {password}   token.list   token.revoke {id}
+ *   group.add {tenant, group, members?[]}        group.list   group.remove   group.join / group.leave {members[]}
+ *   acl.grant / acl.deny {tenant, path, who: "user:ann"|"group:staff"|"everyone", rights: "read,write"}
+ *   acl.revoke {tenant, path, who}   acl.inherit {tenant, path, on: bool}   acl.list {tenant, path?}
+ *   acl.explain {tenant, user, path, right} -> {allowed, reason, path, entry}
+ *   locks.list {tenant?}   locks.break {tenant, token}
+ *   status {}   events.list {tenant?, after?, limit?}   fsck {verify?: bool}   defender.clear {tenant, user?}
+ *
+ * Lists are {"items": [...]}. Unknown or mistyped arguments are GH_INVALID with a message naming them.
+ */
+#ifndef GH_CORE_CONTROL_H
+#define GH_CORE_CONTROL_H
+
+#include <jansson.h>
+
+#include "core/core.h"
+
+struct control_call {
+	struct gh_core *core;
+	const json_t *args;     /* object */
+	const char *actor;      /* "uid:0", an operator's name: for the event log */
+	json_t *result;         /* the callee sets it (object); the caller decrefs */
+	char message[256];      /* on failure: what, which object, what to do */
+};
+
+struct control_op {
+	const char *name, *args, *help; /* args: one-line synopsis */
+	bool mutates;
+	enum gh_status (*run)(struct control_call *call);
+};
+
+extern const struct control_op control_ops[]; /* ends with name NULL */
+/* GH_NOTFOUND for an unknown op. */
+GH_MUST_CHECK enum gh_status control_run(const char *op, struct control_call *call);
+
+#endif

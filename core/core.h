@@ -1,0 +1,41 @@
+/* The house behind vfs.h: what the composition root opens and closes. Frontends do not include this. */
+#ifndef GH_CORE_CORE_H
+#define GH_CORE_CORE_H
+
+#include "core/blob.h"
+#include "core/meta.h"
+#include "core/run/loop.h"
+#include "core/vfs.h"
+
+struct gh_core_config {
+	struct meta_store *meta;            /* borrowed, closed by the caller after the core */
+	const struct blob_ops *blob_ops;
+	struct blob_backend *blobs;         /* borrowed */
+	const char *blob_kind;
+	unsigned workers;                   /* threads for what waits; default 32 */
+	unsigned login_threads;             /* Argon2 at once; default number of CPUs */
+	unsigned queue_max;                 /* jobs waiting per pool; default 1024 */
+	uint64_t node_cache_bytes;          /* default 64 MiB */
+	uint32_t credential_ttl_s;          /* default 300 */
+	uint64_t upload_max_bytes;          /* largest file; default 1 TiB */
+	uint32_t lock_timeout_max_s;        /* default 3600 */
+	uint32_t collect_every_s;           /* default 60 */
+	uint32_t collect_grace_s;           /* default 3600 */
+	uint32_t event_days;                /* default 90 */
+	const char *access_log;             /* file; "" = off, "-" = stderr */
+};
+
+/* err: 256 bytes. */
+GH_MUST_CHECK enum gh_status gh_core_new(const struct gh_core_config *cfg, struct gh_core **ret, char *err);
+/* Background work (collector, trash walker, lock sweeper, ledger) starts. */
+GH_MUST_CHECK enum gh_status gh_core_start(struct gh_core *c);
+/* After the doors are closed. Waits for workers. */
+void gh_core_free(struct gh_core **c);
+/* Is it able to serve? For /readyz; NULL = ready, else why not. */
+const char *gh_core_not_ready(struct gh_core *c);
+
+/* First start: tenant `default` with user `admin` (owner). password NULL = generate; ret_password (64 bytes) gets it,
+ * "" when they existed already. */
+GH_MUST_CHECK enum gh_status gh_core_bootstrap(struct gh_core *c, const char *password, char *ret_password);
+
+#endif

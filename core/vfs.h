@@ -1,0 +1,260 @@
+/* The one door into the core: requests, their life, the submit call. Every protocol fills in a request and submits it;
+ * there is no other way to a file, so no protocol can skip the gate.
+ *
+ * Life of a request (all of it on the loop that made it, except where marked):
+ *
+ *   vfs_req_new -> fill in (setters copy into the request's arena) -> vfs_submit
+ *      DONE    req->status and the results are there; the caller frees it
+ *      PENDING `done` comes exactly once, later, from the loop's completion list, never inside vfs_submit
+ *   vfs_req_free      at any time: when it is still PENDING it is detached: `done` does not come any more, the work
+ *                     runs to its end on its worker, gives back what it holds and frees itself
+ *
+ * The request is the work's half: it never points into the door's memory, apart from `door`, which only `done` hands
+ * back. When the deadline passes first, `done` comes with status DEADLINE (or UNKNOWN for a mutation whose commit was
+ * sent) on a request that has no results; the work goes on detached.
+ *
+ * Life of a session: vfs_login (fast path: verified-credential cache, DONE on the loop) makes one; refcounted,
+ * immutable, any thread. What it may do is decided anew at every submission.
+ */
+#ifndef GH_CORE_VFS_H
+#define GH_CORE_VFS_H
+
+#include "core/base/arena.h"
+#include "core/base/name.h"
+#include "core/run/loop.h"
+#include "policy/acl_trie.h"
+
+#include <sys/socket.h>
+
+struct gh_core; /* the whole house behind the door, made by the composition root: core/core.h */
+
+/* Order is a contract with metrics.tbl.h. */
+enum vfs_proto { VFS_INTERNAL, VFS_WEBDAV, VFS_FTP, VFS_REST, VFS_WEB, VFS_ADMIN, VFS_PROTO_COUNT };
+const char *vfs_proto_name(enum vfs_proto p);
+
+/* The operation table, ops.tbl.h: what each needs, so that no operation can forget its check. */
+enum vfs_op {
+#define X(sym, name, class, path, parent, dest, destparent, services, mutates, fast) VFS_##sym,
+#include "core/ops.tbl.h"
+#undef X
+	VFS_OP_COUNT
+};
+enum vfs_class {
+	VFS_C_LOGIN, VFS_C_LOOKUP, VFS_C_LIST, VFS_C_READ, VFS_C_WRITE, VFS_C_CHANGE, VFS_C_BULK, VFS_C_WATCH
+};
+struct vfs_op_row {
+	const char *name;
+	enum vfs_class class;
+	unsigned need_path, need_parent, need_dest, need_destparent; /* enum acl_right bits; by effect, see ops.tbl.h */
+	unsigned services;
+	bool mutates, fast;
+};
+extern const struct vfs_op_row vfs_ops[VFS_OP_COUNT];
+
+/* ---- sessions ---- */
+
+struct vfs_session;
+struct vfs_session *vfs_session_ref(struct vfs_session *s);
+void vfs_session_unref(struct vfs_session **s);
+const char *vfs_session_user(const struct vfs_session *s);
+const char *vfs_session_tenant(const struct vfs_session *s);
+const struct gh_name_rule *vfs_session_rule(const struct vfs_session *s);
+
+/* ---- what a door sees of a node ---- */
+
+enum vfs_type { VFS_FILE = 1, VFS_FOLDER = 2 };
+
+struct vfs_prop {
+	const char *ns, *name, *xml, *lang;
+};
+
+struct vfs_lock {
+	const char *token, *path, *owner_xml, *user;
+	bool exclusive, deep, mine;
+	uint32_t timeout_s;  /* as granted */
+	uint32_t remaining_s;
+};
+
+struct vfs_node {
+	uint64_t id;
+	uint64_t version; /* ETag of files; 0 for folders */
+	enum vfs_type type;
+	const char *name; /* last segment; "" for the root */
+	uint16_t name_len;
+	uint64_t size;
+	int64_t made_us, mtime_us;
+	unsigned rights; /* of the caller here, enum acl_right bits */
+	bool navigable;  /* only name and type may be told */
+	/* filled in on request (VFS_WITH_*) */
+	unsigned prop_count, lock_count;
+	struct vfs_prop *props;
+	struct vfs_lock *locks;
+};
+
+/* ETag of a version, strong, the same at every door: quoted 16 hex digits. out: at least 20 bytes. */
+void vfs_etag(char *out, uint64_t version);
+/* Content type by name (extension); static storage; "application/octet-stream" when unknown. */
+const char *vfs_content_type(const char *name);
+
+/* ---- conditions ---- */
+
+/* HTTP's, RFC 9110 section 13, evaluated by the core in its order, again at commit. Versions come from etags. */
+struct vfs_etags {
+	bool present, any; /* any: "*" */
+	unsigned count;
+	uint64_t *versions; /* those that were ours; a foreign or malformed tag matches nothing */
+};
+/* WebDAV's If header, RFC 4918 section 10.4: OR of lists, AND within a list. */
+struct vfs_if_cond {
+	bool negate;
+	const char *token; /* a state token, or NULL */
+	uint64_t version;  /* an etag, where token is NULL; 0 = one that never matches */
+};
+struct vfs_if_list {
+	const struct gh_path *path; /* tagged list; NULL = the request's path */
+	bool foreign;               /* tagged with something outside this server: never true */
+	unsigned count;
+	struct vfs_if_cond *conds;
+};
+struct vfs_cond {
+	struct vfs_etags if_match, if_none_match;
+	int64_t unmodified_since_us, modified_since_us; /* 0 = absent; whole seconds */
+	unsigned list_count;
+	struct vfs_if_list *lists;
+	unsigned token_count; /* lock tokens submitted anywhere in the request */
+	const char **tokens;
+};
+
+/* ---- the request ---- */
+
+enum { /* flags */
+	VFS_WITH_PROPS = 1,    /* stat, list: dead properties */
+	VFS_WITH_LOCKS = 2,    /* stat, list: locks that cover the node */
+	VFS_NO_OVERWRITE = 4,  /* move, copy: target must not exist (GH_PRECONDITION) */
+	VFS_SHALLOW = 8,       /* copy of a folder without members */
+	VFS_APPEND = 16,       /* write: at the end of what is there */
+	VFS_KEEP_HEAD = 32,    /* write: keep [0, offset) of what is there (REST n + STOR) */
+	VFS_MUST_BE_EMPTY = 64,/* remove: refuse a folder that is not empty (RMD): GH_NOTEMPTY */
+	VFS_ONLY_FILE = 128,   /* remove: GH_ISDIR for a folder (DELE); stat, read likewise */
+	VFS_ONLY_FOLDER = 256, /* GH_NOTDIR for a file */
+	VFS_MAKE_LOCKED = 512, /* set by the core */
+};
+
+struct vfs_content; /* an opened version, to be read */
+struct vfs_upload;  /* content on its way in */
+
+struct vfs_prop_change {
+	bool remove;
+	struct vfs_prop prop;
+};
+
+struct vfs_req;
+/* st is req->status; when it is GH_DEADLINE or GH_UNKNOWN from the deadline, req has no results. The callee owns req
+ * (frees it now or later). */
+typedef void vfs_done_fn(struct vfs_req *req, void *door);
+
+struct vfs_req {
+	/* set by vfs_req_new */
+	struct gh_arena *arena;
+	struct gh_core *core;
+	struct gh_loop *loop;
+	enum vfs_op op;
+	enum vfs_proto proto;
+	struct vfs_session *session; /* own reference; NULL for LOGIN only */
+	char id[24];                 /* request id, for the access log and the client */
+
+	/* filled in by the door, all in the arena */
+	struct gh_path *path, *dest;
+	unsigned flags;
+	struct vfs_cond *cond;
+	uint32_t deadline_ms; /* 0 = the default of the operation's class */
+	const char *peer;     /* address text */
+	/* login */
+	const char *host, *user, *password; /* user may be tenant/user or user$tenant; host: HTTP Host, FTP HOST, or "" */
+	uint64_t peer_prefix;               /* from vfs_peer_prefix */
+	/* list */
+	const char *after; /* key of the last one seen, "" = start */
+	unsigned limit;    /* 0 = 1000 */
+	/* read: inline bytes wanted (a small file, or a range of it) come back in data when they are at most this many */
+	uint64_t offset, length; /* length UINT64_MAX = to the end */
+	uint32_t inline_max;
+	/* write begin: offset for VFS_KEEP_HEAD; declared length or UINT64_MAX; mtime to set or INT64_MIN */
+	uint64_t declared;
+	int64_t mtime_us; /* also set-times */
+	struct vfs_upload *upload; /* write commit: consumed in every case */
+	/* set-props; get-props gives all */
+	unsigned change_count;
+	struct vfs_prop_change *changes;
+	/* lock, refresh, unlock */
+	bool lock_exclusive, lock_deep;
+	uint32_t lock_timeout_s; /* asked for; 0 = infinite; clamped */
+	const char *lock_owner_xml, *lock_token;
+
+	/* results */
+	enum gh_status status;
+	uint32_t retry_after_s;     /* with TENANT statuses and THROTTLED, TRIPPED */
+	const char *message;        /* words of the administrator or detail for people; may be NULL */
+	const char *blocker;        /* GH_LOCKED: user who holds the lock; its root in blocker_path */
+	const char *blocker_path;
+	struct vfs_node node;       /* stat; the written or created node */
+	bool created;               /* 201 rather than 204 */
+	struct vfs_node *nodes;     /* list */
+	unsigned node_count;
+	const char *next_after;     /* list: NULL = that was all */
+	struct vfs_content *content;/* read: owned by the request until taken (vfs_content_take) */
+	const void *data;           /* read: inline bytes, data_len of them, in the arena */
+	size_t data_len;
+	struct vfs_session *new_session; /* login: take it by vfs_session_ref */
+	struct vfs_lock lock;       /* lock, refresh */
+	unsigned failed_change;     /* set-props: which one was refused */
+	uint64_t quota_used, quota_available; /* quota; available UINT64_MAX = unknown */
+
+	struct vfs_work *work; /* the core's own */
+};
+
+/* session may be NULL for LOGIN. NULL when out of memory. arena holds at most 1 MiB (listings: 4 MiB). */
+struct vfs_req *vfs_req_new(struct gh_core *core, struct gh_loop *loop, enum vfs_op op, enum vfs_proto proto,
+			    struct vfs_session *session);
+void vfs_req_free(struct vfs_req **req); /* leaves NULL; accepts NULL inside */
+
+/* Decodes and canonicalises with the session's rule: req->path (or req->dest). */
+GH_MUST_CHECK enum gh_status vfs_req_path(struct vfs_req *req, const char *bytes, size_t len, unsigned path_flags);
+GH_MUST_CHECK enum gh_status vfs_req_dest(struct vfs_req *req, const char *bytes, size_t len, unsigned path_flags);
+
+enum vfs_submitted { VFS_DONE, VFS_PENDING };
+GH_MUST_CHECK enum vfs_submitted vfs_submit(struct vfs_req *req, vfs_done_fn *done, void *door);
+
+/* One structured access line per operation is written by the core; the door adds what only it knows before the request
+ * is freed (protocol verb, reply code, bytes): overrides defaults. */
+void vfs_req_log(struct vfs_req *req, const char *verb, int reply_code, uint64_t bytes);
+
+/* ---- reading content ---- */
+
+void vfs_content_take(struct vfs_req *req, struct vfs_content **ret); /* now the door's */
+void vfs_content_free(struct vfs_content **c);                        /* loop */
+uint64_t vfs_content_size(const struct vfs_content *c);
+uint64_t vfs_content_version(const struct vfs_content *c);
+/* A descriptor of its own (dup; caller closes) and its offset, when [offset, offset+length) is one plain stretch of a
+ * file large enough for sendfile to pay. false: use pull. */
+bool vfs_content_fd(struct vfs_content *c, uint64_t offset, uint64_t length, int *ret_fd, uint64_t *ret_offset);
+/* Up to cap bytes from offset into buf: OK with *ret_n > 0; END at the end; WAIT: a worker fetches it, ready(arg) comes
+ * on the loop (never inside), then pull again; DAMAGED or IO: cut the connection, never a short 200. One pull at a
+ * time. */
+GH_MUST_CHECK enum gh_status vfs_content_pull(struct vfs_content *c, uint64_t offset, void *buf, size_t cap, size_t *ret_n,
+					      void (*ready)(void *arg), void *arg);
+
+/* ---- writing content ----
+ * WRITE_BEGIN decides everything that can be decided before the first byte and gives req->upload. push while bytes
+ * come. WRITE_COMMIT (a new request, ->upload set) makes it visible and durable, or nothing. Dropping it: abort. */
+void vfs_upload_take(struct vfs_req *req, struct vfs_upload **ret); /* from a finished WRITE_BEGIN */
+/* All of len or nothing: OK; WAIT (ready(arg) comes on the loop, then offer the same bytes again); an error (NOSPACE,
+ * TOOLARGE past the declared length, IO): answer it and abort. Loop thread. */
+GH_MUST_CHECK enum gh_status vfs_upload_push(struct vfs_upload *u, const void *data, size_t len, void (*ready)(void *arg),
+					     void *arg);
+uint64_t vfs_upload_received(const struct vfs_upload *u);
+void vfs_upload_abort(struct vfs_upload **u); /* loop; leaves NULL; accepts NULL inside */
+
+/* ---- small things doors share ---- */
+uint64_t vfs_peer_prefix(const struct sockaddr *sa); /* IPv4 address or IPv6 /64, for the defender */
+
+#endif
