@@ -1,0 +1,93 @@
+/* The inside of the core: what its own files share. Nothing outside core/ includes this.
+ *
+ * Threads: an operation runs either on its loop (work->may_block false: memory only, GH_AGAIN when that is not enough)
+ * or on a worker (may_block true). It is the same function both times, so the fast path cannot decide differently.
+ * A worker is RCU-offline except inside short sections; snapshots that it keeps across a blocking call are
+ * reference-counted (tenant.h).
+ */
+#ifndef GH_CORE_HOUSE_H
+#define GH_CORE_HOUSE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "core/core.h"
+#include "core/run/pool.h"
+#include "core/tenant.h"
+#include "core/vfs.h"
+
+struct people;
+struct node_cache;
+struct access_log;
+
+struct gh_core {
+	struct gh_core_config cfg;
+	struct meta_store *meta;
+	const struct blob_ops *blob_ops;
+	struct blob_backend *blobs;
+	struct gh_pool *login_pool, *wait_pool;
+	struct people *people;
+	struct tenants *tenants;
+	struct node_cache *nodes;
+	struct access_log *access;
+	struct upkeep *upkeep;
+	/* Trees in the making lie below the trash root until they are attached: the walker keeps out while copies run. */
+	pthread_rwlock_t trash_lock;
+	atomic_uint pending; /* requests and jobs that have not come home */
+	atomic_bool stopping;
+};
+
+/* ---- one running operation (request.c) ---- */
+
+struct vfs_work {
+	struct vfs_req req; /* first: a vfs_req * is a vfs_work * */
+	struct gh_job job;
+	struct gh_task task;
+	struct gh_timer timer;
+	vfs_done_fn *done;
+	void *door;
+	uint64_t started_ns, deadline_ns;
+	bool pending, detached;
+	atomic_bool commit_sent;
+	bool may_block;
+	bool fresh;           /* what the cache says was proved stale: ask the store */
+	struct tenant *tenant;
+	struct rights *rights; /* of this attempt; referenced when may_block */
+	struct acl_caller caller;
+	uint64_t tree_gen;     /* read before anything was resolved: the guard of the commit */
+	bool op_done;          /* blobs are stored: a retry does not store them again */
+	struct meta_part stored;
+	uint32_t stored_crc;
+	/* access line */
+	const char *verb;
+	int reply_code;
+	uint64_t bytes;
+	bool logged;
+};
+
+static inline struct vfs_work *work_of(struct vfs_req *r)
+{
+	return (struct vfs_work *)r;
+}
+/* A fresh call context for the store, in the request's arena and with its deadline. */
+struct meta_call work_call(const struct vfs_work *w);
+
+/* Session: an identity, immutable. */
+struct vfs_session {
+	atomic_uint refs;
+	struct tenant *tenant;
+	uint64_t user;
+	uint64_t user_gen;
+	char user_name[GH_NAME_MAX + 1];
+};
+struct vfs_session *session_new(struct tenant *t, uint64_t user, uint64_t gen, const char *name);
+
+/* ---- operations: ops.c has the table of functions ---- */
+typedef enum gh_status op_fn(struct vfs_work *w);
+op_fn op_login, op_stat, op_list, op_read, op_write_begin, op_write_commit, op_mkdir, op_remove, op_move, op_copy,
+	op_set_times, op_set_props, op_lock, op_refresh, op_unlock, op_quota;
+op_fn *op_function(enum vfs_op op);
+
+/* Blocking helpers for what is no request (control, upkeep) are in control_house.h. */
+
+#endif
