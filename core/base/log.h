@@ -3,6 +3,8 @@
 #ifndef GH_CORE_BASE_LOG_H
 #define GH_CORE_BASE_LOG_H
 
+#include <stddef.h>
+
 #include "core/base/status.h"
 
 enum gh_log_level { GH_LOG_ERROR, GH_LOG_WARN, GH_LOG_INFO, GH_LOG_DEBUG };
