@@ -2,6 +2,7 @@
  * grow at their heads, and host lists are replaced whole under RCU. */
 #include "core/tenant.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -391,6 +392,8 @@ enum gh_status rights_get(struct gh_core *c, struct tenant *t, bool may_block, s
 		if (st == GH_OK && drops == atomic_load(&t->rights_drops)) {
 			atomic_fetch_add(&(*ret)->refs, 1); /* the tenant's own */
 			gh_rcu_publish(&t->rights, *ret);
+			if (drops != atomic_load(&t->rights_drops)) /* dropped between the two: it missed ours */
+				tenant_drop_rights(t);
 		}
 	}
 	pthread_mutex_unlock(&t->load);
@@ -467,6 +470,8 @@ enum gh_status locks_get(struct gh_core *c, struct tenant *t, bool may_block, st
 		if (st == GH_OK && drops == atomic_load(&t->locks_drops)) {
 			atomic_fetch_add(&(*ret)->refs, 1);
 			gh_rcu_publish(&t->locks, *ret);
+			if (drops != atomic_load(&t->locks_drops)) /* dropped between the two: it missed ours */
+				tenant_drop_locks(t);
 		}
 	}
 	pthread_mutex_unlock(&t->load);

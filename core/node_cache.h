@@ -1,0 +1,32 @@
+/* The node cache: (tenant, parent, name key) -> node, never whole paths, so that a folder's move drops one entry. Holds
+ * "nothing of that name here" too (node id 0): there is one gateway on an embedded store, so nobody else can make it
+ * appear behind our back.
+ *
+ * Reading is lock-free under RCU; a found entry is copied into the caller's arena. Filling and dropping take a stripe's
+ * mutex. A fill notes its bucket's drop count before the store is read and gives up if it moved. A lower rev never
+ * replaces a higher. Bounded in bytes; entries not used since the hand last passed give way. Can be emptied at any
+ * moment without changing an answer.
+ */
+#ifndef GH_CORE_NODE_CACHE_H
+#define GH_CORE_NODE_CACHE_H
+
+#include "core/meta.h"
+
+struct node_cache;
+
+GH_MUST_CHECK enum gh_status node_cache_new(uint64_t max_bytes, struct node_cache **ret);
+void node_cache_free(struct node_cache **nc);
+
+/* RCU-online threads. GH_OK: *ret filled, strings in arena (a NULL: strings left NULL, for walking). ret->id 0 =
+ * known to be absent. GH_AGAIN = not held. */
+GH_MUST_CHECK enum gh_status node_cache_get(struct node_cache *nc, uint64_t tenant, uint64_t parent, const char *key,
+					    size_t key_len, struct gh_arena *a, struct meta_node *ret);
+/* Before reading the store. */
+uint32_t node_cache_mark(struct node_cache *nc, uint64_t tenant, uint64_t parent, const char *key, size_t key_len);
+/* node NULL = absent. Any thread. */
+void node_cache_fill(struct node_cache *nc, uint64_t tenant, uint64_t parent, const char *key, size_t key_len,
+		     const struct meta_node *node, uint32_t mark);
+void node_cache_drop(struct node_cache *nc, uint64_t tenant, uint64_t parent, const char *key, size_t key_len);
+void node_cache_clear(struct node_cache *nc);
+
+#endif
