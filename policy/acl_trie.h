@@ -61,7 +61,9 @@ void acl_trie_unref(struct acl_trie **t); /* leaves NULL */
 struct acl_trie *acl_trie_set(const struct acl_trie *t, const uint64_t *ids, const struct acl_key *keys, unsigned depth,
 			      bool inherit_off, const struct acl_entry *entries, unsigned count);
 /* New trie after a move: the subtree at `from` hangs at `to` (whose ids chain names the new ancestors; last id = moved
- * node). When the trie holds nothing at `from`, returns a reference to t itself. What was at `to` is dropped. */
+ * node). When the trie holds nothing at `from`, returns a reference to t itself. What was at `to` is dropped (but where
+ * nothing travels and the trie's node at `to` is the last id itself, it stays: a file moved onto a file leaves the
+ * target's node and entries; drop `from` then). */
 struct acl_trie *acl_trie_move(const struct acl_trie *t, const struct acl_key *from, unsigned from_depth,
 			       const uint64_t *to_ids, const struct acl_key *to, unsigned to_depth);
 /* New trie without the subtree at the path. */
@@ -81,7 +83,8 @@ void acl_cursor_init(struct acl_cursor *cur, const struct acl_trie *t, const str
 		     const struct acl_key *keys, unsigned depth);
 unsigned acl_cursor_child(const struct acl_cursor *cur, const struct acl_caller *c, struct acl_key key);
 /* Is anything strictly below folder/key visible (list or read) though the folder itself may not be listed? Such a folder
- * is navigable: stat gives name and type, listing shows only what is visible. */
+ * is navigable: stat gives name and type, listing shows only what is visible. What counts is a right that something below
+ * has and the folder has not: a folder that may be read but not listed, passing reading down, does not open its names. */
 bool acl_navigable(const struct acl_trie *t, const struct acl_caller *c, const struct acl_key *keys, unsigned depth);
 /* Rights that hold at the path AND at every node below it that has entries: the whole-tree question of DELETE, MOVE and
  * COPY. Uses per-node summaries of denies and inherit-offs below, so it is cheap where nothing is denied. */
@@ -98,6 +101,9 @@ struct acl_why {
 };
 void acl_explain(const struct acl_trie *t, const struct acl_caller *c, const struct acl_key *keys, unsigned depth,
 		 enum acl_right right, struct acl_why *ret);
+
+/* Does the trie hold a node at the path (entries there or below)? */
+bool acl_trie_holds(const struct acl_trie *t, const struct acl_key *keys, unsigned depth);
 
 size_t acl_trie_bytes(const struct acl_trie *t); /* memory of this root, shared parts counted in full */
 unsigned acl_trie_nodes(const struct acl_trie *t);
