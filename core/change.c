@@ -1,0 +1,215 @@
+/* See change.h. */
+#include "core/change.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/id.h"
+#include "core/base/log.h"
+#include "core/base/metrics.h"
+#include "core/node_cache.h"
+
+void change_init(struct change *ch, struct vfs_work *w, unsigned cap)
+{
+	*ch = (struct change){ .w = w, .cap = cap };
+	ch->steps = gh_alloc_array(w->req.arena, cap, sizeof(*ch->steps));
+	ch->overflow = ch->steps == NULL;
+	ch->batch = (struct meta_batch){
+		.tenant = w->tenant->id,
+		.op = gh_id_new(),
+		.tree_gen = w->tree_gen,
+		.rights_epoch = w->rights->epoch,
+		.route_epoch = w->tenant->route_epoch,
+		.lock_seen = UINT64_MAX,
+		.event = {
+			.user = w->caller.user,
+			.user_name = w->req.session->user_name,
+			.what = vfs_ops[w->req.op].name,
+			.door = vfs_proto_name(w->req.proto),
+			.path = w->req.path ? w->req.path->text : "",
+			.dest = w->req.dest ? w->req.dest->text : "",
+			.request_id = w->req.id,
+		},
+	};
+}
+
+void change_slot(struct change *ch, const struct place *p)
+{
+	GH_ASSERT(ch->batch.slot_count < META_SLOTS_MAX);
+	ch->batch.slots[ch->batch.slot_count++] = place_slot(p);
+}
+
+struct meta_step *change_step(struct change *ch, enum meta_step_kind kind)
+{
+	static _Thread_local struct meta_step spare; /* where a step goes that does not fit; the commit refuses */
+	struct meta_step *s = &spare;
+	if (ch->overflow || ch->batch.step_count == ch->cap)
+		ch->overflow = true;
+	else
+		s = &ch->steps[ch->batch.step_count++];
+	memset(s, 0, sizeof(*s));
+	s->kind = kind;
+	return s;
+}
+
+void change_tree(struct change *ch)
+{
+	if (!ch->tree)
+		change_step(ch, META_TREE_GEN);
+	ch->tree = true;
+}
+
+void change_guard_locks(struct change *ch, const struct locks *l, const struct gh_path *path)
+{
+	ch->batch.lock_seen = l->seen;
+	ch->batch.lock_below = path->key;
+}
+
+void change_drop_locks(struct change *ch, const struct locks *l, const struct gh_path *path)
+{
+	for (unsigned i = 0; i < l->count; i++)
+		if (lock_is_below(&l->lock[i], path, INT64_MIN)) { /* expired ones too: rows are rows */
+			struct meta_lock *where = gh_alloc(ch->w->req.arena, sizeof(*where));
+			if (!where)
+				return; /* sticky: the commit refuses */
+			where->path_key = path->key;
+			change_step(ch, META_LOCKS_BELOW)->lock = where;
+			ch->locks = true;
+			return;
+		}
+}
+
+void change_drop_entries(struct change *ch, const struct gh_path *path)
+{
+	struct acl_key keys[GH_DEPTH_MAX];
+	for (unsigned i = 0; i < path->depth; i++)
+		keys[i] = (struct acl_key){ path->comp[i].key, path->comp[i].key_len };
+	if (acl_trie_holds(ch->w->rights->trie, keys, path->depth)) {
+		change_step(ch, META_RIGHTS_EPOCH);
+		ch->rights = true;
+	}
+}
+
+enum gh_status content_parts(struct vfs_work *w, const struct meta_node *n, struct meta_part **ret, unsigned *ret_count)
+{
+	*ret = NULL;
+	*ret_count = 0;
+	if (n->parts == 0)
+		return GH_OK;
+	if (n->parts > 1) {
+		if (!w->may_block)
+			return GH_AGAIN;
+		struct meta_call call = work_call(w);
+		return meta_version_parts(w->req.core->meta, &call, w->tenant->id, n->version, ret, ret_count);
+	}
+	struct meta_part *p = gh_alloc(w->req.arena, sizeof(*p));
+	if (!p)
+		return GH_NOMEM;
+	*p = (struct meta_part){ .blob = n->blob, .blob_size = n->size, .len = n->size, .loc = n->loc };
+	*ret = p;
+	*ret_count = 1;
+	return GH_OK;
+}
+
+enum gh_status change_release(struct change *ch, const struct meta_node *n)
+{
+	struct meta_part *parts;
+	unsigned count;
+	const enum gh_status st = content_parts(ch->w, n, &parts, &count);
+	if (st != GH_OK)
+		return st;
+	for (unsigned i = 0; i < count; i++)
+		change_step(ch, META_BLOB_UNREF)->part = parts[i];
+	if (count > 1)
+		change_step(ch, META_PARTS_DELETE)->node.version = n->version;
+	struct meta_step *s = change_step(ch, META_VERSION_DELETE);
+	s->node.id = n->id;
+	s->node.version = n->version;
+	ch->batch.event.bytes -= (int64_t)n->size;
+	return GH_OK;
+}
+
+static void to_trash(struct change *ch, const struct place *p)
+{
+	struct meta_step *s = change_step(ch, META_NODE_PLACE);
+	s->node.id = p->node.id;
+	s->node.parent = ch->w->tenant->trash;
+	/* in the trash the key is the node's id: no two meet */
+	s->node.key = gh_printf(ch->w->req.arena, "%llu", (unsigned long long)p->node.id);
+	s->node.name = p->node.name;
+	s->node.key_len = s->node.key ? (uint16_t)strlen(s->node.key) : 0;
+	s->node.name_len = p->node.name_len;
+}
+
+enum gh_status change_remove(struct change *ch, const struct place *p, const struct locks *l)
+{
+	change_drop_locks(ch, l, p->path);
+	change_drop_entries(ch, p->path);
+	change_guard_locks(ch, l, p->path);
+	if (p->node.type == META_FOLDER) {
+		to_trash(ch, p);
+		change_tree(ch);
+		return GH_OK;
+	}
+	const enum gh_status st = change_release(ch, &p->node);
+	if (st != GH_OK)
+		return st;
+	if (p->node.has_props)
+		change_step(ch, META_PROPS_DELETE)->node.id = p->node.id;
+	if (ch->rights) {
+		struct meta_acl_node *none = gh_alloc(ch->w->req.arena, sizeof(*none));
+		if (!none)
+			return GH_NOMEM;
+		none->id = p->node.id;
+		change_step(ch, META_ACL_SET)->acl = none;
+	}
+	change_step(ch, META_NODE_DELETE)->node.id = p->node.id;
+	ch->batch.event.files--;
+	return GH_OK;
+}
+
+/* Another structural commit may be through already: the generation here only rises. */
+static void raise_tree_gen(struct tenant *t, uint64_t to)
+{
+	uint64_t now = atomic_load(&t->tree_gen);
+	while (now < to && !atomic_compare_exchange_weak(&t->tree_gen, &now, to))
+		;
+}
+
+/* In this order: cache entries, snapshots, generation; see tenant.h. */
+static void forget(struct change *ch)
+{
+	struct vfs_work *w = ch->w;
+	for (unsigned i = 0; i < ch->batch.slot_count; i++) {
+		const struct meta_slot *s = &ch->batch.slots[i];
+		if (s->key)
+			node_cache_drop(w->req.core->nodes, w->tenant->id, s->parent, s->key, strlen(s->key));
+	}
+	if (ch->locks)
+		tenant_drop_locks(w->tenant);
+	if (ch->rights || ch->tree)
+		tenant_drop_rights(w->tenant);
+	if (ch->tree)
+		raise_tree_gen(w->tenant, ch->batch.tree_gen + 1);
+}
+
+enum gh_status change_commit(struct change *ch)
+{
+	struct vfs_work *w = ch->w;
+	if (gh_arena_overflowed(w->req.arena))
+		return GH_NOMEM;
+	if (ch->overflow)
+		return GH_LIMIT;
+	ch->batch.steps = ch->steps;
+	if (ch->batch.event.node == 0 && ch->batch.slot_count)
+		ch->batch.event.node = ch->batch.slots[0].node;
+	struct meta_call call = work_call(w);
+	atomic_store(&w->commit_sent, true);
+	const enum gh_status st = meta_commit(w->req.core->meta, &call, &ch->batch);
+	if (st != GH_OK && st != GH_UNKNOWN)
+		atomic_store(&w->commit_sent, false);
+	if (st == GH_OK || st == GH_UNKNOWN) /* unknown: what is forgotten is read again */
+		forget(ch);
+	gh_metric_add(GH_M_COMMITS, st == GH_OK ? 0 : st == GH_STALE ? 1 : 2, 1);
+	return st;
+}

@@ -1,0 +1,39 @@
+/* A mutation in the making: guards, event, steps, commit, and what has to be forgotten afterwards. One per attempt of an
+ * operation, on its worker. */
+#ifndef GH_CORE_CHANGE_H
+#define GH_CORE_CHANGE_H
+
+#include "core/place.h"
+
+struct change {
+	struct vfs_work *w;
+	struct meta_batch batch;
+	struct meta_step *steps;
+	unsigned cap;
+	bool tree, rights, locks; /* steps that raise tree_gen, touch entries, touch locks */
+	bool overflow;            /* more steps than fit: a bug in the operation, refused at commit */
+};
+
+/* cap: the most steps this operation can need, at most META_STEPS_MAX. */
+void change_init(struct change *ch, struct vfs_work *w, unsigned cap);
+void change_slot(struct change *ch, const struct place *p);
+struct meta_step *change_step(struct change *ch, enum meta_step_kind kind); /* zeroed; never NULL */
+/* Structural: everything resolved before this must be resolved again. */
+void change_tree(struct change *ch);
+/* No lock was taken at or below path since the snapshot that was checked. */
+void change_guard_locks(struct change *ch, const struct locks *l, const struct gh_path *path);
+/* Locks rooted at or below path go, if there are any. */
+void change_drop_locks(struct change *ch, const struct locks *l, const struct gh_path *path);
+/* Entries of the node at path go with it, if there are any there or (folder) below. */
+void change_drop_entries(struct change *ch, const struct gh_path *path);
+/* Content of a node that goes or is replaced: its version row, its parts, its references. */
+GH_MUST_CHECK enum gh_status change_release(struct change *ch, const struct meta_node *n);
+/* A node that goes altogether: a file with its content and properties; a folder to the trash. */
+GH_MUST_CHECK enum gh_status change_remove(struct change *ch, const struct place *p, const struct locks *l);
+GH_MUST_CHECK enum gh_status change_commit(struct change *ch);
+
+/* The parts of a node's content, in w's arena; one for a plain blob. */
+GH_MUST_CHECK enum gh_status content_parts(struct vfs_work *w, const struct meta_node *n, struct meta_part **ret,
+					   unsigned *ret_count);
+
+#endif

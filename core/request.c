@@ -1,0 +1,257 @@
+/* Requests and their life: made, submitted, run on the loop or a worker, completed or detached. See vfs.h for what a
+ * door may rely on.
+ *
+ * States of a submitted request (all changes on its loop's thread):
+ *   running   work->pending        a worker (or a queue) has it
+ *   home      !pending             results may be read, may be freed
+ *   detached  pending && detached  nobody waits; the completion frees it
+ * The worker only ever reads `detached`-independent fields, so no state word is shared but commit_sent.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/access_log.h"
+#include "core/base/clock.h"
+#include "core/base/crash.h"
+#include "core/base/id.h"
+#include "core/base/metrics.h"
+#include "core/house.h"
+
+#define ARENA_BYTES (1u << 20)
+#define ARENA_LIST_BYTES (4u << 20)
+
+static const uint32_t class_deadline_ms[] = {
+	[VFS_C_LOGIN] = 15000, [VFS_C_LOOKUP] = 15000, [VFS_C_LIST] = 30000, [VFS_C_READ] = 30000,
+	[VFS_C_WRITE] = 60000, [VFS_C_CHANGE] = 60000, [VFS_C_BULK] = 600000, [VFS_C_WATCH] = 120000,
+};
+
+struct vfs_req *vfs_req_new(struct gh_core *core, struct gh_loop *loop, enum vfs_op op, enum vfs_proto proto,
+			    struct vfs_session *session)
+{
+	struct gh_arena *a = gh_arena_new(op == VFS_LIST ? ARENA_LIST_BYTES : ARENA_BYTES);
+	struct vfs_work *w = a ? gh_alloc(a, sizeof(*w)) : NULL;
+	if (!w) {
+		gh_arena_free(&a);
+		return NULL;
+	}
+	struct vfs_req *r = &w->req;
+	r->arena = a;
+	r->core = core;
+	r->loop = loop;
+	r->op = op;
+	r->proto = proto;
+	r->session = session ? vfs_session_ref(session) : NULL;
+	r->length = UINT64_MAX;
+	r->declared = UINT64_MAX;
+	r->mtime_us = INT64_MIN;
+	r->quota_available = UINT64_MAX;
+	r->after = "";
+	snprintf(r->id, sizeof(r->id), "%llx", (unsigned long long)gh_id_new());
+	w->started_ns = gh_loop_now_ns(loop);
+	return r;
+}
+
+static void req_destroy(struct vfs_work *w)
+{
+	struct vfs_req *r = &w->req;
+	vfs_content_free(&r->content);
+	vfs_upload_abort(&r->upload);
+	vfs_session_unref(&r->new_session);
+	vfs_session_unref(&r->session);
+	struct gh_arena *a = r->arena;
+	gh_arena_free(&a);
+}
+
+/* Cached logins happen with every HTTP request and tell nothing; the begin of a write that went well is told by its
+ * commit. */
+static bool worth_a_line(const struct vfs_work *w)
+{
+	if (w->logged || (w->req.op == VFS_LOGIN && w->req.status == GH_OK && !w->may_block))
+		return false;
+	return !(w->req.op == VFS_WRITE_BEGIN && w->req.status == GH_OK);
+}
+
+void vfs_req_free(struct vfs_req **rp)
+{
+	struct vfs_req *r = *rp;
+	*rp = NULL;
+	if (!r)
+		return;
+	struct vfs_work *w = work_of(r);
+	if (w->pending) {
+		w->detached = true;
+		gh_timer_cancel(&w->timer);
+		return;
+	}
+	if (w->done && worth_a_line(w))
+		access_log_write(r->core->access, w);
+	req_destroy(w);
+}
+
+enum gh_status vfs_req_path(struct vfs_req *r, const char *bytes, size_t len, unsigned flags)
+{
+	return gh_path_parse(r->arena, bytes, len, flags, vfs_session_rule(r->session), &r->path);
+}
+
+enum gh_status vfs_req_dest(struct vfs_req *r, const char *bytes, size_t len, unsigned flags)
+{
+	return gh_path_parse(r->arena, bytes, len, flags, vfs_session_rule(r->session), &r->dest);
+}
+
+void vfs_req_log(struct vfs_req *r, const char *verb, int reply_code, uint64_t bytes)
+{
+	struct vfs_work *w = work_of(r);
+	w->verb = verb ? gh_strdup(r->arena, verb) : w->verb;
+	w->reply_code = reply_code;
+	w->bytes = bytes;
+}
+
+struct meta_call work_call(const struct vfs_work *w)
+{
+	return (struct meta_call){ .arena = w->req.arena, .deadline_ns = w->deadline_ns, .op = vfs_ops[w->req.op].name };
+}
+
+/* ---- running ---- */
+
+static void count_result(const struct vfs_work *w)
+{
+	const enum vfs_proto p = w->req.proto;
+	switch (gh_status_class(w->req.status)) {
+	case GH_CLASS_FLOW:
+		break;
+	case GH_CLASS_CALLER:
+	case GH_CLASS_TENANT:
+		gh_metric_add(GH_M_REFUSED, p, 1);
+		break;
+	case GH_CLASS_DEPENDENCY:
+	case GH_CLASS_INTERNAL:
+		gh_metric_add(GH_M_ERRORS, p, 1);
+		break;
+	}
+	gh_metric_observe_ns(GH_M_LATENCY, p, gh_mono_ns() - w->started_ns);
+}
+
+/* One attempt of the operation after another until the state it was decided on is the state it was committed on. Others
+ * that keep changing the same names make it go round; each round somebody got through. */
+#define ATTEMPTS_MAX 100
+
+static enum gh_status run_attempts(struct vfs_work *w)
+{
+	op_fn *fn = op_function(w->req.op);
+	enum gh_status st = GH_STALE;
+	for (unsigned i = 0; st == GH_STALE && i < ATTEMPTS_MAX; i++) {
+		w->fresh = i > 0;
+		st = fn(w);
+		if (w->may_block)
+			rights_unref(&w->rights);
+		w->rights = NULL;
+	}
+	if (st == GH_STALE)
+		st = GH_CONFLICT;
+	if (gh_arena_overflowed(w->req.arena) && (st == GH_OK || st == GH_AGAIN))
+		st = GH_NOMEM;
+	return st;
+}
+
+static void come_home(struct gh_task *task)
+{
+	struct vfs_work *w = (struct vfs_work *)((char *)task - offsetof(struct vfs_work, task));
+	struct gh_core *c = w->req.core;
+	w->pending = false;
+	gh_timer_cancel(&w->timer);
+	count_result(w);
+	if (w->detached)
+		req_destroy(w);
+	else
+		w->done(&w->req, w->door);
+	atomic_fetch_sub(&c->pending, 1);
+}
+
+static void run_on_worker(struct gh_job *job)
+{
+	struct vfs_work *w = (struct vfs_work *)((char *)job - offsetof(struct vfs_work, job));
+	if (gh_mono_ns() > w->deadline_ns)
+		w->req.status = GH_DEADLINE; /* nobody waits any more: do not spend a worker on it */
+	else
+		w->req.status = run_attempts(w);
+	w->task.fn = come_home;
+	gh_loop_post(w->req.loop, &w->task);
+}
+
+/* The deadline came first. The door gets a request without results in place of the one that a worker still holds. */
+static void deadline_passed(struct gh_timer *t, void *arg)
+{
+	(void)t;
+	struct vfs_work *w = arg;
+	struct vfs_req *shell = vfs_req_new(w->req.core, w->req.loop, w->req.op, w->req.proto, w->req.session);
+	if (!shell) { /* no memory for bad news: wait for the worker after all */
+		gh_timer_set(&w->timer, w->req.loop, 1000);
+		return;
+	}
+	w->detached = true;
+	struct vfs_work *s = work_of(shell);
+	memcpy(shell->id, w->req.id, sizeof(shell->id));
+	shell->peer = w->req.peer ? gh_strdup(shell->arena, w->req.peer) : NULL;
+	shell->status = atomic_load(&w->commit_sent) ? GH_UNKNOWN : GH_DEADLINE;
+	s->started_ns = w->started_ns;
+	s->done = w->done;
+	w->done(shell, w->door);
+}
+
+static enum vfs_submitted finish_here(struct vfs_work *w, enum gh_status st)
+{
+	w->req.status = st;
+	count_result(w);
+	return VFS_DONE;
+}
+
+static enum vfs_submitted hand_over(struct vfs_work *w)
+{
+	struct gh_core *c = w->req.core;
+	struct gh_pool *pool = vfs_ops[w->req.op].class == VFS_C_LOGIN ? c->login_pool : c->wait_pool;
+	w->may_block = true;
+	w->job.run = run_on_worker;
+	w->pending = true;
+	atomic_fetch_add(&c->pending, 1);
+	const enum gh_status st = gh_pool_submit(pool, &w->job);
+	if (st != GH_OK) {
+		w->pending = false;
+		atomic_fetch_sub(&c->pending, 1);
+		w->req.retry_after_s = 2;
+		return finish_here(w, st);
+	}
+	gh_metric_add(GH_M_FASTPATH, 1, 1);
+	return VFS_PENDING;
+}
+
+enum vfs_submitted vfs_submit(struct vfs_req *r, vfs_done_fn *done, void *door)
+{
+	struct vfs_work *w = work_of(r);
+	const struct vfs_op_row *row = &vfs_ops[r->op];
+	const uint32_t deadline_ms = r->deadline_ms ? r->deadline_ms : class_deadline_ms[row->class];
+
+	w->done = done;
+	w->door = door;
+	w->deadline_ns = gh_mono_ns() + deadline_ms * GH_MS_NS;
+	gh_metric_add(GH_M_REQUESTS, r->proto, 1);
+	if (gh_arena_overflowed(r->arena))
+		return finish_here(w, GH_NOMEM);
+	if (atomic_load_explicit(&r->core->stopping, memory_order_relaxed))
+		return finish_here(w, GH_STOPPING);
+	/* The switchboard is asked here, before anything is looked up: its place. */
+	if (row->fast) {
+		const enum gh_status st = run_attempts(w);
+		if (st != GH_AGAIN) {
+			gh_metric_add(GH_M_FASTPATH, 0, 1);
+			return finish_here(w, st);
+		}
+	}
+	/* Credit and the fair queue stand here, in front of the workers: their place. */
+	const enum vfs_submitted s = hand_over(w);
+	if (s == VFS_PENDING) {
+		gh_timer_init(&w->timer, deadline_passed, w);
+		gh_timer_set(&w->timer, r->loop, deadline_ms);
+	}
+	return s;
+}
