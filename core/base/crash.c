@@ -10,11 +10,9 @@ bool gh_crash_armed;
 static char crash_name[64];
 static int crash_countdown;
 
-void gh_crash_pass(const char *point);
-
-void gh_crash_pass(const char *point)
+void gh_crash_pass(const char *name)
 {
-	if (strcmp(point, crash_name))
+	if (strcmp(name, crash_name))
 		return;
 	if (__atomic_sub_fetch(&crash_countdown, 1, __ATOMIC_RELAXED) == 0)
 		raise(SIGKILL);
