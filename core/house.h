@@ -58,6 +58,7 @@ struct vfs_work {
 	bool op_done;          /* blobs are stored: a retry does not store them again */
 	struct meta_part stored;
 	uint32_t stored_crc;
+	struct vfs_upload *upload; /* of a write commit: the arena's defer list gives it back */
 	/* access line */
 	const char *verb;
 	int reply_code;

@@ -156,6 +156,7 @@ void node_show(struct vfs_node *ret, const struct meta_node *n, unsigned rights)
 		.version = n->version,
 		.type = n->type == META_FOLDER ? VFS_FOLDER : VFS_FILE,
 		.name = n->name,
+		.key = n->key,
 		.name_len = n->name_len,
 		.size = n->size,
 		.made_us = n->made_us,

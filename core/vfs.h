@@ -80,6 +80,7 @@ struct vfs_node {
 	uint64_t version; /* ETag of files; 0 for folders */
 	enum vfs_type type;
 	const char *name; /* last segment; "" for the root */
+	const char *key;  /* listings: its place in the order, for req->after */
 	uint16_t name_len;
 	uint64_t size;
 	int64_t made_us, mtime_us;

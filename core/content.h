@@ -1,0 +1,14 @@
+/* Content being read: parts of blobs as one run of bytes. Made by op_read, used on a loop. */
+#ifndef GH_CORE_CONTENT_H
+#define GH_CORE_CONTENT_H
+
+#include "core/house.h"
+
+/* Parts are copied. Opens nothing yet. */
+struct vfs_content *content_new(struct gh_core *c, struct gh_loop *l, uint64_t tenant, uint64_t version, uint64_t size,
+				const struct meta_part *parts, unsigned count);
+/* As vfs_content_pull for an operation: on a worker (may_block) it reads, on a loop it answers GH_AGAIN. */
+GH_MUST_CHECK enum gh_status content_read(struct vfs_content *c, uint64_t offset, void *buf, size_t len, bool may_block,
+					  size_t *ret_n);
+
+#endif

@@ -1,0 +1,75 @@
+/* read: opens a version. Small ones come back whole in the request; for the rest the door pulls. */
+#include "core/change.h"
+#include "core/content.h"
+#include "core/place.h"
+
+static enum gh_status read_inline(struct vfs_work *w, uint64_t length)
+{
+	struct vfs_req *r = &w->req;
+	uint8_t *buf = gh_alloc(r->arena, length + 1);
+	if (!buf)
+		return GH_NOMEM;
+	for (size_t done = 0, n; done < length; done += n) {
+		const enum gh_status st =
+			content_read(r->content, r->offset + done, buf + done, length - done, w->may_block, &n);
+		if (st != GH_OK)
+			return st == GH_END ? GH_DAMAGED : st;
+	}
+	r->data = buf;
+	r->data_len = length;
+	return GH_OK;
+}
+
+static enum gh_status open_version(struct vfs_work *w, const struct meta_node *n)
+{
+	struct vfs_req *r = &w->req;
+	struct meta_part *parts;
+	unsigned count;
+	enum gh_status st = content_parts(w, n, &parts, &count);
+	if (st != GH_OK)
+		return st;
+	uint64_t sum = 0;
+	for (unsigned i = 0; i < count; i++)
+		sum += parts[i].len;
+	if (sum != n->size)
+		return GH_DAMAGED;
+	vfs_content_free(&r->content); /* an earlier attempt's */
+	r->content = content_new(r->core, r->loop, w->tenant->id, n->version, n->size, parts, count);
+	if (!r->content)
+		return GH_NOMEM;
+	const uint64_t rest = n->size - r->offset;
+	const uint64_t length = r->length < rest ? r->length : rest;
+	return length <= r->inline_max ? read_inline(w, length) : GH_OK;
+}
+
+enum gh_status op_read(struct vfs_work *w)
+{
+	struct vfs_req *r = &w->req;
+	struct place p;
+	struct locks *l = NULL;
+	enum gh_status st = gate_enter(w);
+	if (st == GH_OK)
+		st = place_find(w, r->path, &p);
+	if (st == GH_OK && !p.exists)
+		st = GH_NOTFOUND;
+	if (st == GH_OK)
+		st = gate_check(w, &p, NULL);
+	if (st != GH_OK)
+		return st;
+	node_show(&r->node, &p.node, gate_rights(w, r->path, r->path->depth));
+	if (p.node.type == META_FOLDER)
+		return GH_ISDIR;
+	if (cond_uses_locks(r->cond)) {
+		st = locks_get(r->core, w->tenant, w->may_block, &l);
+		if (st != GH_OK)
+			return st;
+	}
+	st = cond_check(w, &p, l);
+	if (w->may_block)
+		locks_unref(&l);
+	if (st == GH_OK && r->offset > p.node.size)
+		st = GH_RANGE;
+	if (st == GH_OK)
+		st = open_version(w, &p.node);
+	return st;
+}

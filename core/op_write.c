@@ -1,0 +1,265 @@
+/* write: begin decides everything that can be decided before the first byte; commit decides it again and makes the
+ * content visible, whole and durable, or not at all. Bytes are durable in the blob store before the metadata commit
+ * names them; a commit that fails gives the blob back. */
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/id.h"
+#include "core/change.h"
+#include "core/content.h"
+#include "core/upload.h"
+
+/* A version that grew by appending keeps its parts up to here; see ARCHITECTURE.md, "Parts". */
+#define PARTS_MAX 240u
+
+/* Everything that decides, for begin and commit alike. */
+static enum gh_status decide(struct vfs_work *w, struct place *p, struct locks **ret_locks)
+{
+	struct vfs_req *r = &w->req;
+	enum gh_status st = gate_enter(w);
+	if (st == GH_OK)
+		st = place_find(w, r->path, p);
+	if (st != GH_OK)
+		return st;
+	if (place_is_root(p))
+		return GH_ISDIR;
+	if (!place_has_parent(p))
+		return GH_NOPARENT;
+	st = gate_check(w, p, NULL);
+	if (st != GH_OK)
+		return st == GH_NOTFOUND && !p->exists ? GH_NOPARENT : st;
+	if (p->exists && p->node.type == META_FOLDER)
+		return GH_ISDIR;
+	if (r->path->trailing_slash)
+		return GH_BADNAME; /* that spells a folder */
+	st = locks_get(r->core, w->tenant, w->may_block, ret_locks);
+	if (st == GH_OK)
+		st = lock_check(w, *ret_locks, r->path, p->exists ? LOCK_SELF : LOCK_SELF | LOCK_MEMBER);
+	if (st == GH_OK)
+		st = cond_check(w, p, *ret_locks);
+	if (st == GH_OK && (r->flags & VFS_KEEP_HEAD) && r->offset > (p->exists ? p->node.size : 0))
+		st = GH_RANGE;
+	return st;
+}
+
+enum gh_status op_write_begin(struct vfs_work *w)
+{
+	struct vfs_req *r = &w->req;
+	struct place p;
+	struct locks *l = NULL;
+	enum gh_status st = decide(w, &p, &l);
+	if (w->may_block)
+		locks_unref(&l);
+	if (st != GH_OK)
+		return st;
+	if (r->declared != UINT64_MAX && r->declared > r->core->cfg.upload_max_bytes)
+		return GH_TOOLARGE;
+	r->created = !p.exists;
+	vfs_upload_abort(&r->upload); /* an earlier attempt's */
+	r->upload = upload_new(w);
+	return r->upload ? GH_OK : GH_NOMEM;
+}
+
+/* ---- commit ---- */
+
+/* The parts of the new version: what is kept of the old one, then what was sent. */
+static enum gh_status new_parts(struct vfs_work *w, const struct place *p, struct meta_part **ret, unsigned *ret_count,
+				unsigned *ret_kept)
+{
+	struct vfs_req *r = &w->req;
+	struct meta_part *old = NULL;
+	unsigned old_count = 0, n = 0;
+	uint64_t keep = 0;
+	if (p->exists && (r->flags & VFS_APPEND))
+		keep = p->node.size;
+	else if (p->exists && (r->flags & VFS_KEEP_HEAD))
+		keep = r->offset;
+	if (keep) {
+		const enum gh_status st = content_parts(w, &p->node, &old, &old_count);
+		if (st != GH_OK)
+			return st;
+	}
+	struct meta_part *parts = gh_alloc_array(r->arena, old_count + 2, sizeof(*parts));
+	if (!parts)
+		return GH_NOMEM;
+	for (unsigned i = 0; i < old_count && keep; i++) {
+		parts[n] = old[i];
+		if (parts[n].len > keep)
+			parts[n].len = keep;
+		keep -= parts[n++].len;
+	}
+	*ret_kept = n;
+	if (w->stored.len)
+		parts[n++] = w->stored;
+	*ret = parts;
+	*ret_count = n;
+	return n > PARTS_MAX ? GH_BUSY : GH_OK;
+}
+
+static bool is_plain(const struct meta_part *parts, unsigned count)
+{
+	return count == 1 && parts[0].offset == 0 && parts[0].len == parts[0].blob_size;
+}
+
+/* One part that is not a whole blob has no place in the node's row: two halves do. */
+static void split_single(struct meta_part *parts, unsigned *count)
+{
+	parts[1] = parts[0];
+	parts[0].len /= 2;
+	parts[1].offset += parts[0].len;
+	parts[1].len -= parts[0].len;
+	*count = 2;
+}
+
+static void describe(struct meta_node *n, const struct vfs_work *w, const struct meta_part *parts, unsigned count,
+		     uint64_t version, int64_t mtime_us)
+{
+	n->version = version;
+	n->mtime_us = mtime_us;
+	n->parts = count;
+	for (unsigned i = 0; i < count; i++)
+		n->size += parts[i].len;
+	if (count == 1) {
+		n->blob = parts[0].blob;
+		n->loc = parts[0].loc;
+		n->crc = parts[0].blob == w->stored.blob ? w->stored_crc : 0;
+	}
+}
+
+static void add_content(struct change *ch, const struct meta_node *n, const struct meta_part *parts, unsigned count,
+			unsigned kept)
+{
+	const struct vfs_work *w = ch->w;
+	struct meta_step *s = change_step(ch, META_VERSION_INSERT);
+	s->node = *n;
+	s->n = w->caller.user;
+	if (w->stored.len) {
+		s = change_step(ch, META_BLOB_INSERT);
+		s->part = w->stored;
+		s->node.crc = w->stored_crc;
+	}
+	for (unsigned i = 0; i < kept; i++)
+		change_step(ch, META_BLOB_REF)->part = parts[i];
+	for (unsigned i = 0; count > 1 && i < count; i++) {
+		s = change_step(ch, META_PART_INSERT);
+		s->node.version = n->version;
+		s->n = i;
+		s->part = parts[i];
+	}
+}
+
+static enum gh_status commit_version(struct vfs_work *w, const struct place *p)
+{
+	struct vfs_req *r = &w->req;
+	struct meta_part *parts;
+	unsigned count, kept;
+	enum gh_status st = new_parts(w, p, &parts, &count, &kept);
+	if (st != GH_OK)
+		return st;
+	if (count == 1 && !is_plain(parts, 1)) {
+		if (parts[0].len < 2)
+			return GH_UNSUPPORTED;
+		split_single(parts, &count);
+		kept = count;
+	}
+	struct change ch;
+	change_init(&ch, w, 4 * PARTS_MAX);
+	change_slot(&ch, p);
+	struct meta_node n = { .type = META_FILE, .owner = w->caller.user };
+	describe(&n, w, parts, count, gh_id_new(), r->mtime_us != INT64_MIN ? r->mtime_us : gh_real_us());
+	if (p->exists) {
+		n.id = p->node.id;
+		change_step(&ch, META_NODE_CONTENT)->node = n;
+		add_content(&ch, &n, parts, count, kept);
+		st = change_release(&ch, &p->node);
+		if (st != GH_OK)
+			return st;
+	} else {
+		const struct gh_component *c = &r->path->comp[r->path->depth - 1];
+		n.id = gh_id_new();
+		n.parent = place_parent_id(p);
+		n.name = c->name;
+		n.name_len = c->name_len;
+		n.key = c->key;
+		n.key_len = c->key_len;
+		n.made_us = gh_real_us();
+		change_step(&ch, META_NODE_INSERT)->node = n;
+		add_content(&ch, &n, parts, count, kept);
+		ch.batch.event.files++;
+	}
+	ch.batch.event.node = n.id;
+	ch.batch.event.bytes += (int64_t)n.size;
+	st = change_commit(&ch);
+	if (st == GH_OK) {
+		r->created = !p->exists;
+		if (p->exists) {
+			n.name = p->node.name;
+			n.name_len = p->node.name_len;
+			n.key = p->node.key;
+			n.made_us = p->node.made_us;
+		}
+		node_show(&r->node, &n, gate_rights(w, r->path, r->path->depth));
+	}
+	return st;
+}
+
+/* The begin's words hold unless the commit brings its own. */
+static void take_over(struct vfs_work *w, const struct vfs_upload *u)
+{
+	struct vfs_req *r = &w->req;
+	if (!r->path)
+		r->path = u->path;
+	if (!r->cond)
+		r->cond = u->cond;
+	r->flags |= u->flags & (VFS_APPEND | VFS_KEEP_HEAD);
+	r->offset = u->offset;
+	if (r->mtime_us == INT64_MIN)
+		r->mtime_us = u->mtime_us;
+	w->bytes = u->received;
+}
+
+static void upload_unref_later(void *u)
+{
+	struct vfs_upload *up = u;
+	upload_unref(&up);
+}
+
+/* Nobody will ever name these bytes. With an unknown outcome somebody might: then they stay for the collector, which
+ * asks the database first. */
+static void give_blob_back(struct vfs_work *w)
+{
+	if (w->stored.len)
+		(void)w->req.core->blob_ops->remove(w->req.core->blobs, w->tenant->id, w->stored.blob, &w->stored.loc,
+						    w->stored.blob_size);
+}
+
+enum gh_status op_write_commit(struct vfs_work *w)
+{
+	struct vfs_req *r = &w->req;
+	struct place p;
+	struct locks *l = NULL;
+	if (r->upload) {
+		struct vfs_upload *u = r->upload;
+		r->upload = NULL;
+		w->upload = u;
+		gh_defer(r->arena, upload_unref_later, u); /* its arena holds what the request now points to */
+		take_over(w, u);
+		if (u->declared != UINT64_MAX && u->received != u->declared)
+			return GH_SHORT;
+	}
+	if (!w->upload)
+		return GH_INVALID;
+	enum gh_status st = decide(w, &p, &l);
+	locks_unref(&l);
+	if (st == GH_OK && !w->op_done) {
+		st = upload_store(w->upload, &w->stored, &w->stored_crc);
+		w->op_done = st == GH_OK;
+	}
+	if (st == GH_OK)
+		st = commit_version(w, &p);
+	if (st != GH_OK && st != GH_STALE && st != GH_UNKNOWN && w->op_done) {
+		give_blob_back(w);
+		w->stored.len = 0;
+	}
+	return st;
+}
