@@ -84,7 +84,7 @@ void change_drop_entries(struct change *ch, const struct gh_path *path)
 	struct acl_key keys[GH_DEPTH_MAX];
 	for (unsigned i = 0; i < path->depth; i++)
 		keys[i] = (struct acl_key){ path->comp[i].key, path->comp[i].key_len };
-	if (acl_trie_holds(ch->w->rights->trie, keys, path->depth)) {
+	if (!ch->rights && acl_trie_holds(ch->w->rights->trie, keys, path->depth)) {
 		change_step(ch, META_RIGHTS_EPOCH);
 		ch->rights = true;
 	}
