@@ -1,0 +1,258 @@
+/* Logging in. See login.h for what it promises.
+ *
+ * The defender is asked before anything is read and told after the secret was tried, each time under its mutex; between
+ * the two any number of tries may run, at most as many as the login pool has threads, so by so many a limit can be
+ * overshot.
+ */
+#include "core/people/login.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/hash.h"
+#include "core/base/log.h"
+#include "core/base/metrics.h"
+#include "core/people/credcache.h"
+#include "core/people/password.h"
+#include "policy/defender.h"
+
+/* metrics.tbl.h, row LOGINS */
+enum { LOGIN_CACHED, LOGIN_VERIFIED, LOGIN_FAILED, LOGIN_THROTTLED };
+
+struct people {
+	struct meta_store *meta;
+	uint64_t ttl_ns;
+	struct credcache *cache;
+	pthread_mutex_t defender_lock;
+	struct defender *defender;
+};
+
+enum gh_status people_new(struct meta_store *meta, const struct people_config *cfg, struct people **ret)
+{
+	struct defender_config guard = {
+		.triple_per_minute = cfg->triple_per_minute,
+		.prefix_per_minute = cfg->prefix_per_minute,
+	};
+	struct people *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return GH_NOMEM;
+	gh_random(&guard.key0, sizeof(guard.key0));
+	gh_random(&guard.key1, sizeof(guard.key1));
+	p->meta = meta;
+	p->ttl_ns = (cfg->credential_ttl_s ? cfg->credential_ttl_s : 300) * GH_S_NS;
+	pthread_mutex_init(&p->defender_lock, NULL);
+	p->defender = defender_new(&guard);
+	if (!p->defender || credcache_new(cfg->cache_slots, &p->cache) != GH_OK) {
+		people_free(&p);
+		return GH_NOMEM;
+	}
+	*ret = p;
+	return GH_OK;
+}
+
+void people_free(struct people **pp)
+{
+	struct people *p = *pp;
+
+	*pp = NULL;
+	if (!p)
+		return;
+	credcache_free(&p->cache);
+	defender_free(&p->defender);
+	pthread_mutex_destroy(&p->defender_lock);
+	free(p);
+}
+
+static unsigned ask_defender(struct people *p, const struct people_ask *ask)
+{
+	unsigned wait_s;
+
+	pthread_mutex_lock(&p->defender_lock);
+	wait_s = defender_ask(p->defender, ask->now_ns / GH_S_NS, ask->tenant, ask->user_key, ask->prefix);
+	pthread_mutex_unlock(&p->defender_lock);
+	return wait_s;
+}
+
+static void tell_defender(struct people *p, const struct people_ask *ask, bool right)
+{
+	uint64_t now_s = ask->now_ns / GH_S_NS;
+
+	pthread_mutex_lock(&p->defender_lock);
+	if (right)
+		defender_succeeded(p->defender, now_s, ask->tenant, ask->user_key, ask->prefix);
+	else
+		defender_failed(p->defender, now_s, ask->tenant, ask->user_key, ask->prefix);
+	pthread_mutex_unlock(&p->defender_lock);
+}
+
+/* The user of that key. GH_OK with *ret NULL: there is none. */
+static enum gh_status load_user(struct people *p, struct meta_call *c, const struct people_ask *ask,
+				struct meta_user **ret)
+{
+	enum gh_status st;
+
+	*ret = NULL;
+	if (!ask->tenant)
+		return GH_OK;
+	st = meta_user_by_name(p->meta, c, ask->tenant, ask->user_key, ret);
+	if (st != GH_NOTFOUND)
+		return st;
+	*ret = NULL;
+	return GH_OK;
+}
+
+/* The user's app password of that id. GH_OK with *ret NULL: none. Asked for nobody as well, so that it costs alike. */
+static enum gh_status load_token(struct people *p, struct meta_call *c, const struct people_ask *ask,
+				 const struct meta_user *u, uint64_t id, const struct meta_token **ret)
+{
+	struct meta_token *tokens = NULL;
+	unsigned count = 0;
+	enum gh_status st;
+
+	*ret = NULL;
+	if (!ask->tenant)
+		return GH_OK;
+	st = meta_tokens(p->meta, c, ask->tenant, u ? u->id : 0, &tokens, &count);
+	if (st == GH_NOTFOUND)
+		return GH_OK;
+	for (unsigned i = 0; st == GH_OK && i < count; i++) {
+		if (u && tokens[i].id == id && tokens[i].user == u->id)
+			*ret = &tokens[i];
+	}
+	return st;
+}
+
+static bool token_serves(const struct meta_token *t, const struct people_ask *ask)
+{
+	if (t->expires_us && t->expires_us <= ask->now_us)
+		return false;
+	return !t->scope || t->scope & 1u << ask->proto;
+}
+
+/* GH_OK: the secret is this user's and may be used here. *ret_wrong: the secret itself was wrong (expired, out of scope
+ * or a disabled user's are refused without being counted). One Argon2 in every case. */
+static enum gh_status verify(struct people *p, struct meta_call *c, const struct people_ask *ask, const struct meta_user *u,
+			     const struct meta_token **ret_token, bool *ret_wrong)
+{
+	const struct meta_token *token = NULL;
+	uint64_t token_id;
+	bool is_token = pw_token_parse(ask->password, &token_id);
+	const char *hash;
+	enum gh_status st;
+
+	*ret_wrong = false;
+	if (is_token) {
+		st = load_token(p, c, ask, u, token_id, &token);
+		if (st != GH_OK)
+			return st;
+		hash = token ? token->hash : NULL;
+	} else {
+		hash = u ? u->password_hash : NULL;
+	}
+	st = pw_verify(hash, ask->password);
+	*ret_wrong = st == GH_UNAUTH;
+	if (st == GH_DAMAGED) {
+		gh_log(GH_LOG_ERROR, "login.hash_damaged", "tenant=%ju user=%ju", (uintmax_t)ask->tenant, (uintmax_t)u->id);
+		return GH_UNAUTH;
+	}
+	if (st != GH_OK)
+		return st;
+	if (u->disabled || (token && !token_serves(token, ask)))
+		return GH_UNAUTH;
+	*ret_token = token;
+	return GH_OK;
+}
+
+static void remember(struct people *p, uint64_t ticket, const struct people_ask *ask, const struct meta_user *u,
+		     const struct meta_token *token)
+{
+	struct cred cred = { .user = u->id, .gen = u->gen, .expires_ns = ask->now_ns + p->ttl_ns };
+
+	if (token) {
+		cred.token = token->id;
+		cred.scope = token->scope;
+		if (token->expires_us) {
+			uint64_t left_us = (uint64_t)(token->expires_us - ask->now_us);
+
+			if (left_us < p->ttl_ns / 1000)
+				cred.expires_ns = ask->now_ns + left_us * 1000;
+		}
+	}
+	credcache_put(p->cache, ticket, ask->tenant, ask->user_key, ask->password, &cred, ask->now_ns);
+}
+
+enum gh_status people_login(struct people *p, struct meta_call *c, const struct people_ask *ask, struct people_answer *ret)
+{
+	const struct meta_token *token = NULL;
+	struct meta_user *u;
+	uint64_t ticket;
+	bool wrong;
+	enum gh_status st;
+
+	*ret = (struct people_answer){ .user = 0 };
+	if (!ask->password || !*ask->password)
+		return GH_UNAUTH;
+	ret->retry_after_s = ask_defender(p, ask);
+	if (ret->retry_after_s) {
+		gh_metric_add(GH_M_LOGINS, LOGIN_THROTTLED, 1);
+		return GH_THROTTLED;
+	}
+	ticket = credcache_ticket(p->cache); /* before the user is read */
+	st = load_user(p, c, ask, &u);
+	if (st != GH_OK)
+		return st;
+	st = verify(p, c, ask, u, &token, &wrong);
+	if (st == GH_UNAUTH) {
+		if (wrong)
+			tell_defender(p, ask, false);
+		gh_metric_add(GH_M_LOGINS, LOGIN_FAILED, 1);
+	}
+	if (st != GH_OK)
+		return st;
+	tell_defender(p, ask, true);
+	gh_metric_add(GH_M_LOGINS, LOGIN_VERIFIED, 1);
+	remember(p, ticket, ask, u, token);
+	ret->user = u->id;
+	ret->gen = u->gen;
+	ret->token = token ? token->id : 0;
+	ret->user_name = u->name;
+	return GH_OK;
+}
+
+bool people_cached(struct people *p, uint64_t tenant, const char *user_key, const char *password, enum vfs_proto proto,
+		   uint64_t now_ns, uint64_t *ret_user, uint64_t *ret_gen)
+{
+	struct cred cred;
+
+	if (!password || !*password || !credcache_get(p->cache, tenant, user_key, password, now_ns, &cred))
+		return false;
+	if (cred.scope && !(cred.scope & 1u << proto))
+		return false;
+	gh_metric_add(GH_M_LOGINS, LOGIN_CACHED, 1);
+	*ret_user = cred.user;
+	*ret_gen = cred.gen;
+	return true;
+}
+
+void people_drop_user(struct people *p, uint64_t tenant, uint64_t user)
+{
+	credcache_drop_user(p->cache, tenant, user);
+}
+
+void people_drop_tenant(struct people *p, uint64_t tenant)
+{
+	credcache_drop_tenant(p->cache, tenant);
+}
+
+unsigned people_forgive(struct people *p, uint64_t tenant, const char *user_key)
+{
+	unsigned forgotten;
+
+	pthread_mutex_lock(&p->defender_lock);
+	forgotten = defender_clear(p->defender, tenant, user_key, 0);
+	pthread_mutex_unlock(&p->defender_lock);
+	return forgotten;
+}

@@ -1,0 +1,62 @@
+/* Who is that? Name and secret to a user, for every door alike.
+ *
+ *   people_cached   on a loop: memory only
+ *   people_login    on a worker of the login pool: defender, store, Argon2, cache
+ *
+ * An unknown tenant, an unknown user, a disabled one and a wrong password sound the same and cost the same. Only wrong
+ * secrets are counted against anyone; missing ones are just refused.
+ *
+ * Threads: any. struct people holds the credential cache (locks of its own) and the defender behind one mutex, which is
+ * held for a table look-up and never across anything that waits.
+ */
+#ifndef GH_CORE_PEOPLE_LOGIN_H
+#define GH_CORE_PEOPLE_LOGIN_H
+
+#include "core/meta.h"
+#include "core/vfs.h"
+
+struct people;
+
+struct people_config {
+	uint32_t credential_ttl_s;   /* 0 = 300 */
+	unsigned cache_slots;        /* 0 = 65,536 */
+	unsigned triple_per_minute;  /* policy/defender.h; 0 = its defaults */
+	unsigned prefix_per_minute;
+};
+
+struct people_ask {
+	uint64_t tenant;      /* 0: there is no such tenant; costs and sounds like a wrong password */
+	const char *user_key; /* login_name's key */
+	const char *password; /* NULL or "": none was sent */
+	enum vfs_proto proto;
+	uint64_t prefix;      /* vfs_peer_prefix */
+	uint64_t now_ns;      /* monotonic */
+	int64_t now_us;       /* the clock on the wall, for the expiry of app passwords */
+};
+
+struct people_answer {
+	uint64_t user, gen, token; /* token: the app password used, else 0 */
+	const char *user_name;     /* as shown; in the call's arena; people_login only */
+	unsigned retry_after_s;    /* with GH_THROTTLED */
+};
+
+/* meta is borrowed. GH_NOMEM. */
+GH_MUST_CHECK enum gh_status people_new(struct meta_store *meta, const struct people_config *cfg, struct people **ret);
+void people_free(struct people **p);
+
+/* Blocks. GH_OK: ret is filled in. GH_UNAUTH. GH_THROTTLED: ret->retry_after_s. GH_NOMEM and the store's errors. */
+GH_MUST_CHECK enum gh_status people_login(struct people *p, struct meta_call *c, const struct people_ask *ask,
+					  struct people_answer *ret);
+/* Loop. true: this secret was verified a short while ago, nothing about its user has changed since, and it is good for
+ * this door. false says nothing: ask a worker. */
+bool people_cached(struct people *p, uint64_t tenant, const char *user_key, const char *password, enum vfs_proto proto,
+		   uint64_t now_ns, uint64_t *ret_user, uint64_t *ret_gen);
+
+/* After a commit that changed a user (password, tokens, disabled, removed) or a whole tenant. Any thread; scans the
+ * cache, so not for loops in a hurry. */
+void people_drop_user(struct people *p, uint64_t tenant, uint64_t user);
+void people_drop_tenant(struct people *p, uint64_t tenant);
+/* Administrator: forgives a user's failed logins (user_key NULL: everybody's in the tenant). How many were forgotten. */
+unsigned people_forgive(struct people *p, uint64_t tenant, const char *user_key);
+
+#endif
