@@ -34,6 +34,8 @@ struct http_service {
 	enum vfs_proto proto;
 	const char *prefix;        /* "/dav": matches "/dav" and "/dav/..."; "/" matches what is left */
 	unsigned methods;          /* bits 1 << enum http_method that it answers; others get 405 with Allow */
+	unsigned root_methods;     /* those it answers at "/" itself too (target "/", path ""): Windows asks every ancestor of
+				    * a drive. OPTIONS that no service answers gets 200 with Allow, at "/" also with DAV */
 	bool (*open_to_all)(const struct http_ex *ex); /* true: begin comes without a login (OPTIONS); NULL = never */
 	void (*begin)(struct http_ex *ex);
 	enum gh_status (*body)(struct http_ex *ex, const void *data, size_t len); /* OK, or WAIT with http_wait's ready */
@@ -70,7 +72,7 @@ struct http_ex {
 /* Header by exact name, case-insensitive; NULL if absent. Valid for the exchange. */
 const char *http_header(const struct http_ex *ex, const char *name);
 
-/* A request of this exchange's session with path canonicalised from `bytes` (NULL = ex->path): GH_OK or why not. */
+/* A request of this exchange's session with path canonicalised from ex->path, its id the exchange's: GH_OK or why not. */
 GH_MUST_CHECK enum gh_status http_req(struct http_ex *ex, enum vfs_op op, struct vfs_req **ret_req);
 typedef void http_then_fn(struct http_ex *ex, struct vfs_req *req);
 /* Consumes req: `then` owns it (vfs_req_free). If the client vanishes while it is PENDING, req is detached and `then`
@@ -111,6 +113,8 @@ bool http_date_parse(const char *text, int64_t *ret_us);    /* IMF-fixdate, RFC 
 /* GET and HEAD of a file, for every service alike: conditions, ranges, headers. disposition: "inline", "attachment" or
  * NULL for none; content is served with nosniff and, for active types, a sandboxing CSP. */
 void http_serve_file(struct http_ex *ex, const char *disposition);
+/* The same, where a folder at that place is not a refusal: on_folder owns req (its node is the folder's). */
+void http_serve(struct http_ex *ex, const char *disposition, http_then_fn *on_folder);
 /* PUT of a file, for every service alike: call from begin, body and end. extra_cond adds the service's own conditions
  * (WebDAV's If), already in the arena of `a`, or NULL. `done` renders success; failures go through refuse. */
 typedef struct vfs_cond *http_cond_fn(struct http_ex *ex, struct vfs_req *req, enum gh_status *ret_st);
@@ -122,5 +126,7 @@ void http_put_gone(struct http_ex *ex);
 int http_code_of(enum gh_status st);
 
 extern const struct http_service http_service_dav, http_service_rest, http_service_web;
+/* All of them, NULL at the end. Defined by the composition root (frontends/main), or by a test. */
+extern const struct http_service *const http_services[];
 
 #endif
