@@ -2,6 +2,7 @@
 #include "core/base/buf.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@ enum { FIRST_CAP = 256 };
 
 void gh_buf_init(struct gh_buf *b, size_t max_bytes)
 {
-	*b = (struct gh_buf){ .max = max_bytes };
+	*b = (struct gh_buf){ .max = max_bytes < SIZE_MAX / 2 ? max_bytes : SIZE_MAX / 2 }; /* sums of two cannot wrap */
 }
 
 void gh_buf_fini(struct gh_buf *b)

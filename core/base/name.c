@@ -66,17 +66,37 @@ static bool utf8_allowed(const char *s, unsigned len)
 	return true;
 }
 
+/* Composes in place; the new count. utf8proc (2.8 and before) takes U+11A7, one below the first trailing jamo, for a
+ * trailing jamo number nought and drops it behind a syllable: two names would become one. It is a starter that composes
+ * with nothing (Unicode 3.12), so what lies between its occurrences can be composed apart. */
+static unsigned compose(utf8proc_int32_t *cps, unsigned n)
+{
+	unsigned out = 0, at = 0, stop;
+
+	for (; at < n; at = stop + 1) {
+		utf8proc_ssize_t got = 0;
+
+		for (stop = at; stop < n && cps[stop] != 0x11a7; stop++)
+			;
+		if (stop > at)
+			got = utf8proc_normalize_utf32(cps + at, stop - at, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+		if (got < 0)
+			return 0;
+		memmove(cps + out, cps + at, (size_t)got * sizeof(*cps));
+		out += (unsigned)got;
+		if (stop < n)
+			cps[out++] = 0x11a7;
+	}
+	return out;
+}
+
 /* NFC of s as code points; 0 when it does not fit cps (of DECOMPOSED_MAX). */
 static unsigned nfc(const char *s, unsigned len, utf8proc_int32_t *cps)
 {
-	const utf8proc_option_t how = UTF8PROC_STABLE | UTF8PROC_COMPOSE;
 	utf8proc_ssize_t n = utf8proc_decompose((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)len, cps, DECOMPOSED_MAX,
-						how);
+						UTF8PROC_STABLE | UTF8PROC_COMPOSE);
 
-	if (n <= 0 || n > DECOMPOSED_MAX)
-		return 0;
-	n = utf8proc_normalize_utf32(cps, n, how);
-	return n > 0 ? (unsigned)n : 0;
+	return n <= 0 || n > DECOMPOSED_MAX ? 0 : compose(cps, (unsigned)n);
 }
 
 /* UTF-8 of n code points into out (room for 4 each); length. */

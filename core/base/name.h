@@ -20,7 +20,7 @@
 #include "core/base/arena.h"
 
 #define GH_NAME_MAX 255   /* bytes of one name after NFC, and of its key (NTFS, ext4) */
-#define GH_PATH_MAX 4096  /* bytes of the whole path as sent, and in canonical form */
+#define GH_PATH_MAX 4096  /* bytes of the whole path as sent (percent-decoded), in canonical form, and of its key */
 #define GH_DEPTH_MAX 128  /* components */
 
 struct gh_name_rule {
