@@ -34,6 +34,9 @@ void gh_core_free(struct gh_core **c);
 /* Is it able to serve? For /readyz; NULL = ready, else why not. */
 const char *gh_core_not_ready(struct gh_core *c);
 
+/* SIGHUP: log files are opened anew. */
+void gh_core_reopen_logs(struct gh_core *c);
+
 /* First start: tenant `default` with user `admin` (owner). password NULL = generate; ret_password (64 bytes) gets it,
  * "" when they existed already. */
 GH_MUST_CHECK enum gh_status gh_core_bootstrap(struct gh_core *c, const char *password, char *ret_password);

@@ -182,6 +182,9 @@ enum gh_status tenant_refresh(struct gh_core *c, const struct meta_tenant *row, 
 		atomic_store_explicit(head, t, memory_order_release);
 	}
 	atomic_store(&t->disabled, row->disabled);
+	uint64_t gen = atomic_load(&t->tree_gen);
+	while (gen < row->tree_gen && !atomic_compare_exchange_weak(&t->tree_gen, &gen, row->tree_gen))
+		;
 	struct hosts *fresh = hosts_with(ts->hosts, t, row->hosts ? row->hosts : "");
 	if (!fresh)
 		goto out;

@@ -1,0 +1,205 @@
+/* The house is built, opened, and closed again. */
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/access_log.h"
+#include "core/base/clock.h"
+#include "core/base/id.h"
+#include "core/base/log.h"
+#include "core/base/rcu.h"
+#include "core/control_house.h"
+#include "core/node_cache.h"
+#include "core/people/login.h"
+#include "core/people/loginname.h"
+#include "core/people/password.h"
+#include "core/upkeep.h"
+
+static unsigned cpu_count(void)
+{
+	cpu_set_t set;
+	return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}
+
+static void fill_in_defaults(struct gh_core_config *cfg)
+{
+	if (!cfg->workers)
+		cfg->workers = 32;
+	if (!cfg->login_threads)
+		cfg->login_threads = cpu_count();
+	if (!cfg->queue_max)
+		cfg->queue_max = 1024;
+	if (!cfg->node_cache_bytes)
+		cfg->node_cache_bytes = 64ull << 20;
+	if (!cfg->credential_ttl_s)
+		cfg->credential_ttl_s = 300;
+	if (!cfg->upload_max_bytes)
+		cfg->upload_max_bytes = 1ull << 40;
+	if (!cfg->lock_timeout_max_s)
+		cfg->lock_timeout_max_s = 3600;
+	if (!cfg->collect_every_s)
+		cfg->collect_every_s = 60;
+	if (!cfg->collect_grace_s)
+		cfg->collect_grace_s = 3600;
+	if (!cfg->event_days)
+		cfg->event_days = 90;
+}
+
+static enum gh_status build(struct gh_core *c, char *err)
+{
+	const struct people_config people = { .credential_ttl_s = c->cfg.credential_ttl_s };
+	enum gh_status st = tenants_new(&c->tenants);
+	if (st == GH_OK)
+		st = node_cache_new(c->cfg.node_cache_bytes, &c->nodes);
+	if (st == GH_OK)
+		st = people_new(c->meta, &people, &c->people);
+	if (st == GH_OK)
+		st = gh_pool_new("login", 0, c->cfg.login_threads, 64, &c->login_pool);
+	if (st == GH_OK)
+		st = gh_pool_new("wait", 1, c->cfg.workers, c->cfg.queue_max, &c->wait_pool);
+	if (st == GH_OK)
+		st = access_log_new(c->cfg.access_log, &c->access, err);
+	return st;
+}
+
+enum gh_status gh_core_new(const struct gh_core_config *cfg, struct gh_core **ret, char *err)
+{
+	struct gh_core *c = calloc(1, sizeof(*c));
+	err[0] = '\0';
+	if (!c) {
+		snprintf(err, 256, "out of memory");
+		return GH_NOMEM;
+	}
+	c->cfg = *cfg;
+	fill_in_defaults(&c->cfg);
+	c->meta = cfg->meta;
+	c->blob_ops = cfg->blob_ops;
+	c->blobs = cfg->blobs;
+	pthread_rwlock_init(&c->trash_lock, NULL);
+	enum gh_status st = build(c, err);
+	if (st == GH_OK)
+		st = tenants_load(c);
+	if (st != GH_OK) {
+		if (!err[0])
+			snprintf(err, 256, "cannot open the core: %s", gh_status_text(st));
+		gh_core_free(&c);
+		return st;
+	}
+	*ret = c;
+	return GH_OK;
+}
+
+enum gh_status gh_core_start(struct gh_core *c)
+{
+	return upkeep_start(c, &c->upkeep);
+}
+
+/* Jobs post their completions to loops that still run: wait until all have come home. */
+static void wait_for_pending(struct gh_core *c)
+{
+	const struct timespec nap = { 0, 2000000 };
+	for (unsigned i = 0; atomic_load(&c->pending) && i < 2500; i++)
+		nanosleep(&nap, NULL);
+	if (atomic_load(&c->pending))
+		gh_log(GH_LOG_WARN, "core-close", "pending=%u hint=\"requests did not come home within 5 s\"",
+		       atomic_load(&c->pending));
+}
+
+void gh_core_free(struct gh_core **cp)
+{
+	struct gh_core *c = *cp;
+	if (!c)
+		return;
+	atomic_store(&c->stopping, true);
+	upkeep_stop(&c->upkeep);
+	gh_pool_free(&c->wait_pool);
+	gh_pool_free(&c->login_pool);
+	wait_for_pending(c);
+	access_log_free(&c->access);
+	node_cache_free(&c->nodes);
+	tenants_free(&c->tenants);
+	people_free(&c->people);
+	gh_rcu_barrier();
+	pthread_rwlock_destroy(&c->trash_lock);
+	free(c);
+	*cp = NULL;
+}
+
+const char *gh_core_not_ready(struct gh_core *c)
+{
+	if (atomic_load(&c->stopping))
+		return "stopping";
+	if (gh_pool_waiting(c->wait_pool) >= c->cfg.queue_max)
+		return "the queue for workers is full";
+	return NULL;
+}
+
+void gh_core_reopen_logs(struct gh_core *c)
+{
+	access_log_reopen(c->access);
+}
+
+/* ---- first start ---- */
+
+#define FIRST_USER "admin"
+
+static enum gh_status make_default_tenant(struct gh_core *c, struct gh_arena *a, struct tenant **ret)
+{
+	enum gh_status st = tenant_get(c, TENANT_DEFAULT, ret);
+	if (st != GH_NOTFOUND)
+		return st;
+	const struct meta_tenant row = {
+		.id = gh_id_new(),
+		.name = TENANT_DEFAULT,
+		.hosts = "",
+		.root = gh_id_new(),
+		.trash = gh_id_new(),
+	};
+	struct meta_step step = { .kind = META_TENANT_PUT, .tenant = &row };
+	st = house_commit(c, a, NULL, "first start", "tenant.add", "", &step, 1);
+	return st == GH_OK ? tenant_get(c, TENANT_DEFAULT, ret) : st;
+}
+
+static enum gh_status make_first_user(struct gh_core *c, struct gh_arena *a, struct tenant *t, const char *password)
+{
+	char hash[PW_HASH_MAX];
+	enum gh_status st = pw_hash(password, hash);
+	if (st != GH_OK)
+		return st;
+	const struct meta_user user = {
+		.id = gh_id_new(), .name = FIRST_USER, .key = FIRST_USER, .owner = true, .password_hash = hash,
+	};
+	struct meta_step steps[] = {
+		{ .kind = META_USER_PUT, .user = &user },
+		{ .kind = META_RIGHTS_EPOCH },
+	};
+	return house_commit(c, a, t, "first start", "user.add", "", steps, 2);
+}
+
+enum gh_status gh_core_bootstrap(struct gh_core *c, const char *password, char *ret_password)
+{
+	struct gh_arena *a = gh_arena_new(1u << 20);
+	struct tenant *t;
+	struct meta_user *user;
+	char made[PW_GENERATED_MAX];
+	if (!a)
+		return GH_NOMEM;
+	struct meta_call call = { .arena = a, .op = "bootstrap" };
+	ret_password[0] = '\0';
+	enum gh_status st = make_default_tenant(c, a, &t);
+	if (st == GH_OK)
+		st = meta_user_by_name(c->meta, &call, t->id, FIRST_USER, &user);
+	if (st == GH_NOTFOUND) {
+		if (!password || !*password) {
+			pw_generate(made);
+			password = made;
+		}
+		st = make_first_user(c, a, t, password);
+		if (st == GH_OK)
+			snprintf(ret_password, PW_GENERATED_MAX, "%s", password);
+	}
+	gh_arena_free(&a);
+	return st;
+}

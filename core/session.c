@@ -1,0 +1,148 @@
+/* Sessions, and the login that makes them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/metrics.h"
+#include "core/base/rcu.h"
+#include "core/house.h"
+#include "core/people/login.h"
+#include "core/people/loginname.h"
+
+enum { LOGIN_CACHED, LOGIN_VERIFIED, LOGIN_FAILED, LOGIN_THROTTLED }; /* order of the metric's values */
+
+struct vfs_session *session_new(struct tenant *t, uint64_t user, uint64_t gen, const char *name)
+{
+	struct vfs_session *s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	atomic_store(&s->refs, 1);
+	s->tenant = t;
+	s->user = user;
+	s->user_gen = gen;
+	snprintf(s->user_name, sizeof(s->user_name), "%s", name);
+	return s;
+}
+
+struct vfs_session *vfs_session_ref(struct vfs_session *s)
+{
+	atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+	return s;
+}
+
+void vfs_session_unref(struct vfs_session **sp)
+{
+	struct vfs_session *s = *sp;
+	*sp = NULL;
+	if (s && atomic_fetch_sub(&s->refs, 1) == 1)
+		free(s);
+}
+
+const char *vfs_session_user(const struct vfs_session *s)
+{
+	return s->user_name;
+}
+
+const char *vfs_session_tenant(const struct vfs_session *s)
+{
+	return s->tenant->name;
+}
+
+const struct gh_name_rule *vfs_session_rule(const struct vfs_session *s)
+{
+	return &s->tenant->rule;
+}
+
+/* GH_OK with *ret NULL: no such tenant, which must sound like a wrong password. */
+static enum gh_status tenant_meant(struct vfs_work *w, const struct login_name *n, struct tenant **ret)
+{
+	struct gh_core *c = w->req.core;
+	const char *name;
+	if (w->may_block)
+		gh_rcu_online();
+	struct tenant *by_host = tenant_of_host(c, w->req.host);
+	if (w->may_block)
+		gh_rcu_offline();
+	enum gh_status st = login_name_tenant(n, by_host ? by_host->name : NULL, &name);
+	*ret = NULL;
+	if (st != GH_OK)
+		return st;
+	*ret = by_host ? by_host : tenant_find(c, name);
+	if (*ret)
+		return GH_OK;
+	if (!w->may_block)
+		return GH_AGAIN;
+	st = tenant_get(c, name, ret);
+	return st == GH_NOTFOUND ? GH_OK : st;
+}
+
+static enum gh_status welcome(struct vfs_work *w, struct tenant *t, const struct people_answer *who)
+{
+	vfs_session_unref(&w->req.new_session);
+	w->req.new_session = session_new(t, who->user, who->gen, who->user_name);
+	if (!w->req.new_session)
+		return GH_NOMEM;
+	/* the access line names who it turned out to be */
+	if (!w->req.session)
+		w->req.session = vfs_session_ref(w->req.new_session);
+	return GH_OK;
+}
+
+static enum gh_status verify(struct vfs_work *w, struct tenant *t, struct people_ask *ask)
+{
+	struct vfs_req *r = &w->req;
+	struct people_answer who = { 0 };
+	struct meta_call call = work_call(w);
+	ask->now_us = gh_real_us();
+	const enum gh_status st = people_login(r->core->people, &call, ask, &who);
+	switch (st) {
+	case GH_OK:
+		gh_metric_add(GH_M_LOGINS, LOGIN_VERIFIED, 1);
+		return welcome(w, t, &who);
+	case GH_THROTTLED:
+		gh_metric_add(GH_M_LOGINS, LOGIN_THROTTLED, 1);
+		r->retry_after_s = who.retry_after_s;
+		break;
+	case GH_UNAUTH:
+		gh_metric_add(GH_M_LOGINS, LOGIN_FAILED, 1);
+		break;
+	default:
+		break;
+	}
+	return st;
+}
+
+enum gh_status op_login(struct vfs_work *w)
+{
+	struct vfs_req *r = &w->req;
+	struct login_name n;
+	struct tenant *t;
+	if (!r->user || !r->password)
+		return GH_UNAUTH;
+	enum gh_status st = login_name_parse(r->arena, r->user, strlen(r->user), &n);
+	if (st != GH_OK)
+		return st == GH_NOMEM ? st : GH_UNAUTH;
+	st = tenant_meant(w, &n, &t);
+	if (st != GH_OK)
+		return st;
+	if (t && atomic_load(&t->disabled)) {
+		r->message = "this tenant is disabled";
+		return GH_OFF;
+	}
+	struct people_ask ask = {
+		.tenant = t ? t->id : 0,
+		.user_key = n.key,
+		.password = r->password,
+		.proto = r->proto,
+		.prefix = r->peer_prefix,
+		.now_ns = gh_mono_ns(),
+	};
+	if (w->may_block)
+		return verify(w, t, &ask);
+	struct people_answer who = { .user_name = n.user };
+	if (!t || !people_cached(r->core->people, t->id, n.key, r->password, r->proto, ask.now_ns, &who.user, &who.gen))
+		return GH_AGAIN;
+	gh_metric_add(GH_M_LOGINS, LOGIN_CACHED, 1);
+	return welcome(w, t, &who);
+}
