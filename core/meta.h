@@ -148,7 +148,7 @@ struct meta_event {
 /* This name slot must look like this when the batch commits. */
 struct meta_slot {
 	uint64_t parent;
-	const char *key;
+	const char *key;    /* NULL: the folder `parent` must have no children at all; node and rev are 0 then */
 	uint64_t node, rev; /* node 0: must be empty */
 };
 #define META_SLOTS_MAX 4

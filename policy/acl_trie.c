@@ -370,6 +370,11 @@ struct acl_trie *acl_trie_move(const struct acl_trie *t, const struct acl_key *f
 	return moved;
 }
 
+bool acl_trie_holds(const struct acl_trie *t, const struct acl_key *keys, unsigned depth)
+{
+	return trie_find(t, keys, depth) != NULL;
+}
+
 size_t acl_trie_bytes(const struct acl_trie *t)
 {
 	return sizeof(*t) + t->root->bytes;
