@@ -132,7 +132,8 @@ static void one_round(struct upkeep *u, struct gh_arena *a)
 	const uint64_t now = gh_mono_ns();
 	struct meta_call call = call_in(a, "upkeep");
 	empty_trash(u, a);
-	(void)meta_locks_expire(u->core->meta, &call);
+	if (meta_locks_expire(u->core->meta, &call) != GH_OK)
+		return; /* the store has said why; everything here can wait for the next round */
 	gh_arena_reset(a);
 	if (now >= u->next_collect_ns) {
 		collect_dead(u, a);
@@ -140,7 +141,8 @@ static void one_round(struct upkeep *u, struct gh_arena *a)
 	}
 	if (now >= u->next_fold_ns) {
 		const int64_t drop = gh_real_us() - (int64_t)u->core->cfg.event_days * 86400 * GH_S_US;
-		(void)meta_events_fold(u->core->meta, &call, drop);
+		if (meta_events_fold(u->core->meta, &call, drop) != GH_OK)
+			return;
 		gh_arena_reset(a);
 		u->next_fold_ns = now + 60 * GH_S_NS;
 	}
