@@ -3,6 +3,7 @@
  */
 #include "frontends/http/exchange.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -74,6 +75,17 @@ void http_date_format(char *out, int64_t time_us)
 	*p++ = ':';
 	p = put2(p, sec % 60);
 	memcpy(p, " GMT", 5);
+}
+
+void http_rfc3339_format(char *out, int64_t time_us)
+{
+	int64_t ms = time_us / 1000 - (time_us % 1000 < 0), s = ms / 1000 - (ms % 1000 < 0);
+	int64_t days = s / 86400 - (s % 86400 < 0);
+	unsigned sec = (unsigned)(s - days * 86400);
+	struct civil c = civil_of_days(days);
+
+	snprintf(out, HTTP_DATE_LEN, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", (unsigned)(c.year < 0 ? 0 : c.year) % 10000,
+		 c.month, c.day, sec / 3600, sec / 60 % 60, sec % 60, (unsigned)(ms - s * 1000));
 }
 
 /* ---- parsing: a cursor that is NULL once anything did not fit ---- */

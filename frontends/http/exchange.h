@@ -72,6 +72,10 @@ struct http_ex {
 /* Header by exact name, case-insensitive; NULL if absent. Valid for the exchange. */
 const char *http_header(const struct http_ex *ex, const char *name);
 
+/* A parameter of the query, percent-decoded ("+" is a space) into the exchange's arena; "" when it has no value; NULL if
+ * absent or not text (NUL, malformed percent). */
+const char *http_query(struct http_ex *ex, const char *name);
+
 /* A request of this exchange's session with path canonicalised from ex->path, its id the exchange's: GH_OK or why not. */
 GH_MUST_CHECK enum gh_status http_req(struct http_ex *ex, enum vfs_op op, struct vfs_req **ret_req);
 typedef void http_then_fn(struct http_ex *ex, struct vfs_req *req);
@@ -109,6 +113,7 @@ int http_range(const struct http_ex *ex, uint64_t size, uint64_t version, int64_
 	       uint64_t *ret_length);
 #define HTTP_DATE_LEN 32
 void http_date_format(char *out, int64_t time_us);          /* IMF-fixdate */
+void http_rfc3339_format(char *out, int64_t time_us); /* 2026-01-02T03:04:05.678Z */
 bool http_date_parse(const char *text, int64_t *ret_us);    /* IMF-fixdate, RFC 850, asctime */
 /* GET and HEAD of a file, for every service alike: conditions, ranges, headers. disposition: "inline", "attachment" or
  * NULL for none; content is served with nosniff and, for active types, a sandboxing CSP. */

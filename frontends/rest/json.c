@@ -1,0 +1,100 @@
+/* What the REST door says: nodes and problems as JSON, written by hand (strings are escaped by gh_buf_json). Ids are
+ * strings, because they do not fit a double. Called on the exchange's loop; no state.
+ */
+#include "frontends/rest/rest.h"
+
+#include <string.h>
+
+static void member(struct gh_buf *out, const char *name, const char *value)
+{
+	gh_buf_printf(out, ",\"%s\":\"", name);
+	gh_buf_json(out, value, strlen(value));
+	gh_buf_char(out, '"');
+}
+
+static void time_members(struct gh_buf *out, const char *name, int64_t time_us)
+{
+	char text[HTTP_DATE_LEN];
+
+	http_rfc3339_format(text, time_us);
+	gh_buf_printf(out, ",\"%s\":\"%s\",\"%s_ms\":%lld", name, text, name,
+		      (long long)(time_us / 1000 - (time_us % 1000 < 0)));
+}
+
+static void rights_member(struct gh_buf *out, unsigned rights)
+{
+	static const struct {
+		unsigned bit;
+		const char *name;
+	} names[ACL_RIGHT_COUNT] = {
+		{ ACL_LIST, "list" }, { ACL_READ, "read" }, { ACL_CREATE, "create" }, { ACL_WRITE, "write" },
+		{ ACL_DELETE, "delete" }, { ACL_SHARE, "share" }, { ACL_MANAGE, "manage" },
+	};
+	bool any = false;
+
+	gh_buf_str(out, ",\"rights\":[");
+	for (unsigned i = 0; i < ACL_RIGHT_COUNT; i++) {
+		if (!(rights & names[i].bit))
+			continue;
+		gh_buf_printf(out, "%s\"%s\"", any ? "," : "", names[i].name);
+		any = true;
+	}
+	gh_buf_char(out, ']');
+}
+
+void rest_node(struct gh_buf *out, const struct vfs_node *n)
+{
+	gh_buf_str(out, "{\"name\":\"");
+	gh_buf_json(out, n->name, n->name_len);
+	gh_buf_printf(out, "\",\"type\":\"%s\"", n->type == VFS_FOLDER ? "folder" : "file");
+	if (!n->navigable) {
+		gh_buf_printf(out, ",\"id\":\"%llu\"", (unsigned long long)n->id);
+		if (n->type == VFS_FILE) {
+			char etag[20];
+
+			vfs_etag(etag, n->version);
+			gh_buf_str(out, ",\"size\":");
+			gh_buf_u64(out, n->size);
+			member(out, "etag", etag);
+		}
+		time_members(out, "mtime", n->mtime_us);
+		time_members(out, "created", n->made_us);
+		rights_member(out, n->rights);
+	}
+	gh_buf_char(out, '}');
+}
+
+void rest_json_headers(struct http_ex *ex, const char *type)
+{
+	http_reply_header(ex, "Content-Type", type);
+	http_reply_header(ex, "X-Content-Type-Options", "nosniff");
+	http_reply_header(ex, "Cache-Control", "no-store");
+}
+
+void rest_problem(struct http_ex *ex, enum gh_status st, const struct vfs_req *req)
+{
+	struct gh_buf b;
+	int code = http_code_of(st);
+
+	gh_buf_init(&b, 64 << 10);
+	gh_buf_printf(&b, "{\"type\":\"urn:gatehouse:problem:%s\"", gh_status_name(st));
+	member(&b, "title", gh_status_text(st));
+	gh_buf_printf(&b, ",\"status\":%d", code);
+	member(&b, "reason", gh_status_name(st));
+	if (req && req->message)
+		member(&b, "detail", req->message);
+	if (req && st == GH_LOCKED && req->blocker)
+		member(&b, "holder", req->blocker);
+	if (req && st == GH_LOCKED && req->blocker_path)
+		member(&b, "locked_path", req->blocker_path);
+	if (req && req->retry_after_s)
+		gh_buf_printf(&b, ",\"retry_after\":%u", req->retry_after_s);
+	member(&b, "request_id", ex->request_id);
+	gh_buf_str(&b, "}\n");
+	rest_json_headers(ex, "application/problem+json");
+	if (b.failed)
+		http_reply(ex, code, NULL, 0);
+	else
+		http_reply(ex, code, b.data, b.len);
+	gh_buf_fini(&b);
+}
