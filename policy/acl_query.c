@@ -1,5 +1,5 @@
-/* The ACL trie, asking: what a caller may do at a path, in a listing, in a whole tree, and why. See policy/acl_trie.h for
- * the rule. Reads only; any number of readers of one root at a time.
+/* The ACL trie, asking: what a caller may do at a path, in a listing, in a whole tree, and why. See policy/acl_trie.h
+ * for the rule. Reads only; any number of readers of one root at a time.
  *
  * The walk carries two bit sets, one bit per right: decided (some entry has spoken since inheritance was last cut) and
  * allowed (and it said yes). A right that is not decided is not allowed, so allowed alone answers.
@@ -66,8 +66,8 @@ static struct state node_apply(const struct acl_node *n, const struct acl_caller
 }
 
 /* Walks to the path. *ret_node: the node there, NULL when the trie ends above. */
-static struct state walk(const struct acl_trie *t, const struct acl_caller *c, const struct acl_key *keys, unsigned depth,
-			 const struct acl_node **ret_node)
+static struct state walk(const struct acl_trie *t, const struct acl_caller *c, const struct acl_key *keys,
+			 unsigned depth, const struct acl_node **ret_node)
 {
 	const struct acl_node *n = t->root;
 	struct state s = node_apply(n, c, (struct state){ 0, 0 });
@@ -83,7 +83,8 @@ static struct state walk(const struct acl_trie *t, const struct acl_caller *c, c
 	return s;
 }
 
-unsigned acl_trie_rights(const struct acl_trie *t, const struct acl_caller *c, const struct acl_key *keys, unsigned depth)
+unsigned acl_trie_rights(const struct acl_trie *t, const struct acl_caller *c, const struct acl_key *keys,
+			 unsigned depth)
 {
 	const struct acl_node *n;
 
@@ -146,7 +147,8 @@ bool acl_navigable(const struct acl_trie *t, const struct acl_caller *c, const s
 	s = walk(t, c, keys, depth, &n);
 	if (!n || s.allowed & ACL_LIST)
 		return false;
-	/* Reading without listing, passed down by the folder itself, opens no names: only what is given below counts. */
+	/* Reading without listing, passed down by the folder itself, opens no names: only what is given below counts.
+	 */
 	return gains_below(n, c, s, VISIBLE & ~s.allowed);
 }
 
@@ -177,7 +179,8 @@ unsigned acl_trie_rights_below(const struct acl_trie *t, const struct acl_caller
 }
 
 /* The entry that decides the right at this node alone: the first that denies, else the first that allows. */
-static const struct acl_entry *deciding_entry(const struct acl_node *n, const struct acl_caller *c, enum acl_right right)
+static const struct acl_entry *deciding_entry(const struct acl_node *n, const struct acl_caller *c,
+					      enum acl_right right)
 {
 	const struct acl_entry *allow = NULL;
 

@@ -3,8 +3,8 @@
  *
  * Every update is the same walk: down along the path, do one thing at its end (set, hang, drop), and on the way back
  * copy each node of the path with its one child replaced. A node that is left with nothing to say - no entries, no cut,
- * no children - vanishes, and with it ancestors that only led there. The walk recurses as deep as the path is long, which
- * the core bounds (GH_DEPTH_MAX).
+ * no children - vanishes, and with it ancestors that only led there. The walk recurses as deep as the path is long,
+ * which the core bounds (GH_DEPTH_MAX).
  *
  * Where the chain names another node id than the trie holds under that key, the trie's node is one that is gone from
  * that place: it and all below give way, so that nobody inherits the entries of a dead folder.
@@ -145,8 +145,8 @@ static struct acl_node *node_with_children_of(struct node_parts p, const struct 
 	return n;
 }
 
-/* A copy of what p says with the children of old (NULL: none), but at place `at` fresh (consumed; NULL: none) instead of
- * what is there (replaces: something is). */
+/* A copy of what p says with the children of old (NULL: none), but at place `at` fresh (consumed; NULL: none) instead
+ * of what is there (replaces: something is). */
 static struct acl_node *node_with_child(struct node_parts p, const struct acl_node *old, unsigned at, bool replaces,
 					struct acl_node *fresh)
 {

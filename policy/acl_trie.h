@@ -3,8 +3,8 @@
  * reference-counted without atomics, so all updates and frees of the tries of one tenant belong to one owner at a time;
  * readers hold a root that the owner frees only after a grace period - the core's business).
  *
- * Entries belong to nodes and travel with them. The trie holds the nodes that have entries and their ancestors, linked by
- * (parent, name key). Each right alone, from the root to the node: "inherit off" sets it to undecided; then of the
+ * Entries belong to nodes and travel with them. The trie holds the nodes that have entries and their ancestors, linked
+ * by (parent, name key). Each right alone, from the root to the node: "inherit off" sets it to undecided; then of the
  * node's entries that match the caller (user, its groups, everyone: no precedence among them) a deny denies, else an
  * allow allows, else what was inherited stays. Undecided at the end is no. Tenant owners have all rights.
  * What does not exist is decided at its nearest existing ancestor, which follows from walking by key.
@@ -30,7 +30,7 @@ enum acl_right {
 #define ACL_ENTRIES_MAX 256 /* per node */
 
 struct acl_entry {
-	char who; /* 'u' user, 'g' group, 'e' everyone */
+	char who;    /* 'u' user, 'g' group, 'e' everyone */
 	uint64_t id; /* 0 for everyone */
 	bool deny;
 	unsigned rights;
@@ -70,7 +70,8 @@ struct acl_trie *acl_trie_move(const struct acl_trie *t, const struct acl_key *f
 struct acl_trie *acl_trie_drop(const struct acl_trie *t, const struct acl_key *keys, unsigned depth);
 
 /* The rights (bits) that the caller has at the path. */
-unsigned acl_trie_rights(const struct acl_trie *t, const struct acl_caller *c, const struct acl_key *keys, unsigned depth);
+unsigned acl_trie_rights(const struct acl_trie *t, const struct acl_caller *c, const struct acl_key *keys,
+			 unsigned depth);
 /* Rights of a child of an already walked folder: a cursor makes listings O(1) per child.
  * acl_cursor_init walks once; acl_cursor_child gives the rights at folder/key. */
 struct acl_cursor {
@@ -82,9 +83,10 @@ struct acl_cursor {
 void acl_cursor_init(struct acl_cursor *cur, const struct acl_trie *t, const struct acl_caller *c,
 		     const struct acl_key *keys, unsigned depth);
 unsigned acl_cursor_child(const struct acl_cursor *cur, const struct acl_caller *c, struct acl_key key);
-/* Is anything strictly below folder/key visible (list or read) though the folder itself may not be listed? Such a folder
- * is navigable: stat gives name and type, listing shows only what is visible. What counts is a right that something below
- * has and the folder has not: a folder that may be read but not listed, passing reading down, does not open its names. */
+/* Is anything strictly below folder/key visible (list or read) though the folder itself may not be listed? Such a
+ * folder is navigable: stat gives name and type, listing shows only what is visible. What counts is a right that
+ * something below has and the folder has not: a folder that may be read but not listed, passing reading down, does not
+ * open its names. */
 bool acl_navigable(const struct acl_trie *t, const struct acl_caller *c, const struct acl_key *keys, unsigned depth);
 /* Rights that hold at the path AND at every node below it that has entries: the whole-tree question of DELETE, MOVE and
  * COPY. Uses per-node summaries of denies and inherit-offs below, so it is cheap where nothing is denied. */

@@ -2,12 +2,12 @@
  *
  * Two tables. Triples remember the times of their last wrong passwords, as many as the limit allows in a minute: while
  * the oldest of those is younger than a minute, no further password is checked. So no minute, wherever it begins, sees
- * more than the limit. Prefixes hold a leaking count of wrong passwords over all names: above its limit, names that have
- * already failed from that prefix wait; a name with no failure there is let through, so that one guesser behind a
+ * more than the limit. Prefixes hold a leaking count of wrong passwords over all names: above its limit, names that
+ * have already failed from that prefix wait; a name with no failure there is let through, so that one guesser behind a
  * company's proxy shuts out only the names it guesses at.
  *
- * A table is set-associative: a keyed hash picks a set of WAYS slots, and when a set is full its stalest slot gives way.
- * The key is random, so nobody can choose whose slot that is.
+ * A table is set-associative: a keyed hash picks a set of WAYS slots, and when a set is full its stalest slot gives
+ * way. The key is random, so nobody can choose whose slot that is.
  */
 #include "policy/defender.h"
 
@@ -20,9 +20,9 @@ struct triple {
 	uint64_t tag;    /* of tenant, user and prefix; 0 = free */
 	uint64_t person; /* of tenant and user alone */
 	uint64_t tenant, prefix;
-	uint64_t last_s; /* its latest failure */
-	unsigned count;  /* failures remembered, at most the limit */
-	unsigned next;   /* ring: where the next one goes */
+	uint64_t last_s;                     /* its latest failure */
+	unsigned count;                      /* failures remembered, at most the limit */
+	unsigned next;                       /* ring: where the next one goes */
 	uint32_t failed_s[TRIPLE_LIMIT_MAX]; /* monotonic seconds: 136 years */
 };
 

@@ -15,10 +15,10 @@
 struct defender;
 
 struct defender_config {
-	unsigned slots;              /* table size, default 16384 */
-	unsigned triple_per_minute;  /* default 10 checked wrong passwords a minute for (tenant, user, prefix) */
-	unsigned prefix_per_minute;  /* default 120 for one prefix over all names */
-	uint64_t key0, key1;         /* random, so that nobody aims at a slot */
+	unsigned slots;             /* table size, default 16384 */
+	unsigned triple_per_minute; /* default 10 checked wrong passwords a minute for (tenant, user, prefix) */
+	unsigned prefix_per_minute; /* default 120 for one prefix over all names */
+	uint64_t key0, key1;        /* random, so that nobody aims at a slot */
 };
 
 struct defender *defender_new(const struct defender_config *cfg); /* NULL: out of memory */
@@ -29,8 +29,8 @@ void defender_free(struct defender **d);
 unsigned defender_ask(struct defender *d, uint64_t now_s, uint64_t tenant, const char *user, uint64_t prefix);
 void defender_failed(struct defender *d, uint64_t now_s, uint64_t tenant, const char *user, uint64_t prefix);
 void defender_succeeded(struct defender *d, uint64_t now_s, uint64_t tenant, const char *user, uint64_t prefix);
-/* Administrator: forget everything about a user (any prefix), or a prefix in any tenant (user NULL), or all names of the
- * tenant (user NULL, prefix 0). Returns how many. */
+/* Administrator: forget everything about a user (any prefix), or a prefix in any tenant (user NULL), or all names of
+ * the tenant (user NULL, prefix 0). Returns how many. */
 unsigned defender_clear(struct defender *d, uint64_t tenant, const char *user, uint64_t prefix);
 
 #endif

@@ -73,7 +73,8 @@ void credcache_free(struct credcache **cp)
 }
 
 /* false: longer than anything that can have been verified. */
-static bool mac_of(const struct credcache *c, uint64_t tenant, const char *user_key, const char *password, uint64_t mac[2])
+static bool mac_of(const struct credcache *c, uint64_t tenant, const char *user_key, const char *password,
+		   uint64_t mac[2])
 {
 	char text[sizeof(tenant) + 2 * sizeof(uint32_t) + KEY_MAX + PW_MAX], *at = text;
 	size_t user_len = strnlen(user_key, KEY_MAX + 1), password_len = strnlen(password, PW_MAX + 1);

@@ -1,11 +1,11 @@
 /* The verified-credential cache: spares those who send their password with every request the 66 ms of Argon2.
  *
  * Key: SipHash-128, keyed with random bytes of this process, over tenant, user key and password; nothing that was typed
- * is kept. Value: who that is, and until when. A fixed number of slots, set-associative; a lock per stripe of sets, held
- * for a handful of compares and copies, so loops may call get.
+ * is kept. Value: who that is, and until when. A fixed number of slots, set-associative; a lock per stripe of sets,
+ * held for a handful of compares and copies, so loops may call get.
  *
- * A change of a user (password, tokens, disabled) drops its entries. A login that began before the drop and ends after it
- * must not put the old password back: it takes a ticket before it reads the user, and put refuses when anything was
+ * A change of a user (password, tokens, disabled) drops its entries. A login that began before the drop and ends after
+ * it must not put the old password back: it takes a ticket before it reads the user, and put refuses when anything was
  * dropped since.
  */
 #ifndef GH_CORE_PEOPLE_CREDCACHE_H

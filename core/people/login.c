@@ -134,8 +134,8 @@ static bool token_serves(const struct meta_token *t, const struct people_ask *as
 
 /* GH_OK: the secret is this user's and may be used here. *ret_wrong: the secret itself was wrong (expired, out of scope
  * or a disabled user's are refused without being counted). One Argon2 in every case. */
-static enum gh_status verify(struct people *p, struct meta_call *c, const struct people_ask *ask, const struct meta_user *u,
-			     const struct meta_token **ret_token, bool *ret_wrong)
+static enum gh_status verify(struct people *p, struct meta_call *c, const struct people_ask *ask,
+			     const struct meta_user *u, const struct meta_token **ret_token, bool *ret_wrong)
 {
 	const struct meta_token *token = NULL;
 	uint64_t token_id;
@@ -155,7 +155,8 @@ static enum gh_status verify(struct people *p, struct meta_call *c, const struct
 	st = pw_verify(hash, ask->password);
 	*ret_wrong = st == GH_UNAUTH;
 	if (st == GH_DAMAGED) {
-		gh_log(GH_LOG_ERROR, "login.hash_damaged", "tenant=%ju user=%ju", (uintmax_t)ask->tenant, (uintmax_t)u->id);
+		gh_log(GH_LOG_ERROR, "login.hash_damaged", "tenant=%ju user=%ju", (uintmax_t)ask->tenant,
+		       (uintmax_t)u->id);
 		return GH_UNAUTH;
 	}
 	if (st != GH_OK)
@@ -184,7 +185,8 @@ static void remember(struct people *p, uint64_t ticket, const struct people_ask 
 	credcache_put(p->cache, ticket, ask->tenant, ask->user_key, ask->password, &cred, ask->now_ns);
 }
 
-enum gh_status people_login(struct people *p, struct meta_call *c, const struct people_ask *ask, struct people_answer *ret)
+enum gh_status people_login(struct people *p, struct meta_call *c, const struct people_ask *ask,
+			    struct people_answer *ret)
 {
 	const struct meta_token *token = NULL;
 	struct meta_user *u;

@@ -18,9 +18,9 @@
 struct people;
 
 struct people_config {
-	uint32_t credential_ttl_s;   /* 0 = 300 */
-	unsigned cache_slots;        /* 0 = 65,536 */
-	unsigned triple_per_minute;  /* policy/defender.h; 0 = its defaults */
+	uint32_t credential_ttl_s;  /* 0 = 300 */
+	unsigned cache_slots;       /* 0 = 65,536 */
+	unsigned triple_per_minute; /* policy/defender.h; 0 = its defaults */
 	unsigned prefix_per_minute;
 };
 
@@ -29,9 +29,9 @@ struct people_ask {
 	const char *user_key; /* login_name's key */
 	const char *password; /* NULL or "": none was sent */
 	enum vfs_proto proto;
-	uint64_t prefix;      /* vfs_peer_prefix */
-	uint64_t now_ns;      /* monotonic */
-	int64_t now_us;       /* the clock on the wall, for the expiry of app passwords */
+	uint64_t prefix; /* vfs_peer_prefix */
+	uint64_t now_ns; /* monotonic */
+	int64_t now_us;  /* the clock on the wall, for the expiry of app passwords */
 };
 
 struct people_answer {
@@ -56,7 +56,8 @@ bool people_cached(struct people *p, uint64_t tenant, const char *user_key, cons
  * cache, so not for loops in a hurry. */
 void people_drop_user(struct people *p, uint64_t tenant, uint64_t user);
 void people_drop_tenant(struct people *p, uint64_t tenant);
-/* Administrator: forgives a user's failed logins (user_key NULL: everybody's in the tenant). How many were forgotten. */
+/* Administrator: forgives a user's failed logins (user_key NULL: everybody's in the tenant). How many were forgotten.
+ */
 unsigned people_forgive(struct people *p, uint64_t tenant, const char *user_key);
 
 #endif

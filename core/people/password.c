@@ -28,8 +28,8 @@ enum gh_status pw_hash(const char *password, char *ret)
 	if (!password_fits(password, &len))
 		return GH_INVALID;
 	gh_random(salt, sizeof(salt));
-	err = argon2id_hash_encoded(PW_PASSES, PW_MEMORY_KIB, PW_LANES, password, len, salt, sizeof(salt), HASH_BYTES, ret,
-				    PW_HASH_MAX);
+	err = argon2id_hash_encoded(PW_PASSES, PW_MEMORY_KIB, PW_LANES, password, len, salt, sizeof(salt), HASH_BYTES,
+				    ret, PW_HASH_MAX);
 	return err == ARGON2_OK ? GH_OK : GH_NOMEM;
 }
 
@@ -39,7 +39,8 @@ static enum gh_status spend(const char *password, size_t len)
 	static const unsigned char salt[SALT_BYTES] = "nobody's salt..";
 	unsigned char hash[HASH_BYTES];
 
-	if (argon2id_hash_raw(PW_PASSES, PW_MEMORY_KIB, PW_LANES, password, len, salt, sizeof(salt), hash, sizeof(hash)))
+	if (argon2id_hash_raw(PW_PASSES, PW_MEMORY_KIB, PW_LANES, password, len, salt, sizeof(salt), hash,
+			      sizeof(hash)))
 		return GH_NOMEM;
 	return GH_UNAUTH;
 }

@@ -10,8 +10,8 @@
 
 #include "core/base/status.h"
 
-#define PW_MAX 1024       /* bytes of a password; longer ones never match */
-#define PW_HASH_MAX 256   /* room for an encoded hash with its NUL */
+#define PW_MAX 1024         /* bytes of a password; longer ones never match */
+#define PW_HASH_MAX 256     /* room for an encoded hash with its NUL */
 #define PW_GENERATED_MAX 64 /* room for a generated password or app password with its NUL */
 
 /* Cost, as OWASP's password storage guidance has it for Argon2id: 19 MiB, two passes, one lane. */
@@ -21,8 +21,8 @@
 
 /* Encoded hash with a fresh salt into ret (PW_HASH_MAX). GH_INVALID: empty or longer than PW_MAX. GH_NOMEM. */
 GH_MUST_CHECK enum gh_status pw_hash(const char *password, char *ret);
-/* GH_OK: it matches. GH_UNAUTH: it does not. GH_NOMEM, GH_DAMAGED (the stored hash is no hash). hash NULL or "" (no such
- * user, or no password login) never matches and costs as much as one that might; so does an empty password, which
+/* GH_OK: it matches. GH_UNAUTH: it does not. GH_NOMEM, GH_DAMAGED (the stored hash is no hash). hash NULL or "" (no
+ * such user, or no password login) never matches and costs as much as one that might; so does an empty password, which
  * matches nothing. */
 GH_MUST_CHECK enum gh_status pw_verify(const char *hash, const char *password);
 

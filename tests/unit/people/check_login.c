@@ -57,8 +57,13 @@ static struct people_answer answer;
 
 static enum gh_status login_at(uint64_t tenant, const char *key, const char *password, enum vfs_proto proto)
 {
-	struct people_ask ask = { .tenant = tenant, .user_key = key, .password = password, .proto = proto,
-				  .prefix = HOME, .now_ns = now_ns, .now_us = now_us };
+	struct people_ask ask = { .tenant = tenant,
+				  .user_key = key,
+				  .password = password,
+				  .proto = proto,
+				  .prefix = HOME,
+				  .now_ns = now_ns,
+				  .now_us = now_us };
 	struct meta_call call = { .arena = arena, .op = "login" };
 
 	return people_login(people, &call, &ask, &answer);
@@ -281,8 +286,9 @@ END_TEST
 
 static void *login_thread(void *arg)
 {
-	struct people_ask ask = { .tenant = T, .user_key = "ann", .password = arg, .prefix = HOME, .now_ns = now_ns,
-				  .now_us = now_us };
+	struct people_ask ask = {
+		.tenant = T, .user_key = "ann", .password = arg, .prefix = HOME, .now_ns = now_ns, .now_us = now_us
+	};
 	struct gh_arena *own = gh_arena_new(65536);
 	struct meta_call call = { .arena = own, .op = "login" };
 	struct people_answer ret;

@@ -61,9 +61,30 @@ END_TEST
 
 START_TEST(names_that_could_climb_or_forge_are_refused)
 {
-	static const char *const bad[] = { "", ".", "..", "acme/", "/ann", "acme/..", "a/../b", "DOMAIN\\ann", "ann$", "$acme",
-					   "a/b/c", "a$b$c", "a/b$c", "ann:x", " ann", "ann ", "a\tb", "a\x7f" "b",
-					   "\xff\xfe", "../ann", "ac me/ann", "-acme/ann", "acme/ann\n" };
+	static const char *const bad[] = { "",
+					   ".",
+					   "..",
+					   "acme/",
+					   "/ann",
+					   "acme/..",
+					   "a/../b",
+					   "DOMAIN\\ann",
+					   "ann$",
+					   "$acme",
+					   "a/b/c",
+					   "a$b$c",
+					   "a/b$c",
+					   "ann:x",
+					   " ann",
+					   "ann ",
+					   "a\tb",
+					   "a\x7f"
+					   "b",
+					   "\xff\xfe",
+					   "../ann",
+					   "ac me/ann",
+					   "-acme/ann",
+					   "acme/ann\n" };
 
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		ck_assert_msg(parse(bad[i]) == GH_BADNAME, "%s passed", bad[i]);

@@ -9,14 +9,15 @@ enum gh_status meta_user_by_name(struct meta_store *m, struct meta_call *c, uint
 	if (m->fails != GH_OK)
 		return m->fails;
 	for (unsigned i = 0; i < m->user_count; i++) {
-		void (*between)(struct meta_store *m) = m->between;
+		void (*between)(struct meta_store * m) = m->between;
 
 		if (tenant != m->tenant || strcmp(m->users[i].key, key) != 0)
 			continue;
 		*ret = gh_memdup(c->arena, &m->users[i], sizeof(m->users[i]));
-		m->between = NULL;
-		if (between)
+		if (between) {
+			m->between = NULL;
 			between(m);
+		}
 		return *ret ? GH_OK : GH_NOMEM;
 	}
 	return GH_NOTFOUND;

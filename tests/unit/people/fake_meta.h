@@ -2,6 +2,8 @@
 #ifndef GH_TESTS_PEOPLE_FAKE_META_H
 #define GH_TESTS_PEOPLE_FAKE_META_H
 
+#include <stdatomic.h>
+
 #include "core/meta.h"
 
 enum { FAKE_MAX = 8 };
@@ -12,7 +14,7 @@ struct meta_store {
 	struct meta_user users[FAKE_MAX];
 	struct meta_token tokens[FAKE_MAX];
 	enum gh_status fails; /* GH_OK = works */
-	unsigned user_reads, token_reads;
+	atomic_uint user_reads, token_reads;
 	void (*between)(struct meta_store *m); /* runs once, after a user was read */
 };
 

@@ -1,7 +1,7 @@
 /* The trie against an oracle written apart from it: a plain array of nodes with parents, entries and children found by
- * scanning, and every question answered one right at a time, by the words of the rule. 2,000 random trees, each grown by
- * updates (set, move, drop), with 50 questions and more between them: over 10^5 of each kind. Seeds are fixed, so a failure
- * comes again. */
+ * scanning, and every question answered one right at a time, by the words of the rule. 2,000 random trees, each grown
+ * by updates (set, move, drop), with 50 questions and more between them: over 10^5 of each kind. Seeds are fixed, so a
+ * failure comes again. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,12 +12,12 @@
 enum { NODES = 24, ENTRIES = 4, TREES = 2000, UPDATES = 25, QUERIES = 50, DEEP = 6, USERS = 3, GROUPS = 4 };
 
 /* Check reports every assertion to its parent process; with millions of them that is most of the time. */
-#define agree(got, want)                                                                                              \
-	do {                                                                                                          \
-		uint64_t got_ = (uint64_t)(got), want_ = (uint64_t)(want);                                            \
-                                                                                                                      \
-		if (got_ != want_)                                                                                    \
-			ck_abort_msg("%s is %ju, not %ju", #got, (uintmax_t)got_, (uintmax_t)want_);                  \
+#define agree(got, want)                                                                                               \
+	do {                                                                                                           \
+		uint64_t got_ = (uint64_t)(got), want_ = (uint64_t)(want);                                             \
+                                                                                                                       \
+		if (got_ != want_)                                                                                     \
+			ck_abort_msg("%s is %ju, not %ju", #got, (uintmax_t)got_, (uintmax_t)want_);                   \
 	} while (0)
 
 /* ---- the world: a folder tree with entries, held naively ---- */
@@ -73,7 +73,8 @@ static bool is_below(int node, int above) /* or the same */
 	return false;
 }
 
-/* The dead keep their parent index until the slot is used again, so is_below stays sound while some are dead already. */
+/* The dead keep their parent index until the slot is used again, so is_below stays sound while some are dead already.
+ */
 static void kill_tree(int node)
 {
 	for (int i = 0; i < NODES; i++) {
@@ -273,7 +274,9 @@ static struct acl_trie *update_set(struct acl_trie *t)
 
 		f->entries[i] = (struct acl_entry){
 			.who = who,
-			.id = who == 'u' ? 1 + roll(USERS) : who == 'g' ? 1 + roll(GROUPS) : 0,
+			.id = who == 'u'   ? 1 + roll(USERS)
+			      : who == 'g' ? 1 + roll(GROUPS)
+					   : 0,
 			.deny = !roll(3),
 			.rights = 1 + roll(ACL_FULL),
 		};

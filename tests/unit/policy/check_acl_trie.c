@@ -45,7 +45,8 @@ static struct chain chain_of(const char *path)
 	return c;
 }
 
-static void set(struct acl_trie **t, const char *path, bool inherit_off, const struct acl_entry *entries, unsigned count)
+static void set(struct acl_trie **t, const char *path, bool inherit_off, const struct acl_entry *entries,
+		unsigned count)
 {
 	struct chain c = chain_of(path);
 	struct acl_trie *next = acl_trie_set(*t, c.ids, c.keys, c.depth, inherit_off, entries, count);
@@ -108,7 +109,8 @@ static bool navigable(const struct acl_trie *t, const struct acl_caller *who, co
 	return acl_navigable(t, who, c.keys, c.depth);
 }
 
-static struct acl_why why(const struct acl_trie *t, const struct acl_caller *who, const char *path, enum acl_right right)
+static struct acl_why why(const struct acl_trie *t, const struct acl_caller *who, const char *path,
+			  enum acl_right right)
 {
 	struct chain c = chain_of(path);
 	struct acl_why ret;
@@ -165,9 +167,9 @@ END_TEST
 
 START_TEST(a_deny_beats_an_allow_at_the_same_node_whoever_they_name)
 {
-	struct acl_entry entries[] = {
-		{ 'u', ANN, false, ACL_READ | ACL_WRITE }, { 'g', STAFF, true, ACL_READ }, { 'e', 0, false, ACL_LIST }
-	};
+	struct acl_entry entries[] = { { 'u', ANN, false, ACL_READ | ACL_WRITE },
+				       { 'g', STAFF, true, ACL_READ },
+				       { 'e', 0, false, ACL_LIST } };
 
 	set(&trie, "/a", false, entries, 3);
 	ck_assert_uint_eq(rights(trie, &ann, "/a"), ACL_LIST | ACL_READ | ACL_WRITE);
@@ -422,8 +424,7 @@ START_TEST(rights_that_show_nothing_make_nothing_navigable)
 	one(&trie, "/a/b", 'u', ANN, false, ACL_CREATE | ACL_WRITE);
 	ck_assert(!navigable(trie, &ann, "/a"));
 	/* an allow that a deny at the same node takes back */
-	set(&trie, "/c/d", false,
-	    (struct acl_entry[]){ { 'u', ANN, false, ACL_READ }, { 'e', 0, true, ACL_READ } }, 2);
+	set(&trie, "/c/d", false, (struct acl_entry[]){ { 'u', ANN, false, ACL_READ }, { 'e', 0, true, ACL_READ } }, 2);
 	ck_assert(!navigable(trie, &ann, "/c"));
 }
 END_TEST
@@ -459,8 +460,7 @@ START_TEST(explain_names_the_entry_that_decides)
 {
 	struct acl_why w;
 
-	set(&trie, "/a", false,
-	    (struct acl_entry[]){ { 'e', 0, false, ACL_READ }, { 'g', STAFF, true, ACL_READ } }, 2);
+	set(&trie, "/a", false, (struct acl_entry[]){ { 'e', 0, false, ACL_READ }, { 'g', STAFF, true, ACL_READ } }, 2);
 	w = why(trie, &ann_in_both, "/a/b/c", ACL_READ);
 	ck_assert(!w.allowed);
 	ck_assert_uint_eq(w.reason, ACL_WHY_ENTRY);
