@@ -1,0 +1,205 @@
+#!/usr/bin/python3
+# suite: quick
+# sanitizers: asan
+"""The client vanishes, or sends less than it declared, at each stage, on each door: the old file stays whole and no new
+one appears."""
+import os
+import socket
+import struct
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'conformance'))
+import gh  # noqa: E402
+
+OLD = b'the old file, whole\n' * 50
+SIZES = {'small': 4000, 'staged': 400000, 'flushed': 10 << 20}
+
+
+def connect(address):
+    c = socket.create_connection(address, timeout=20 * gh.SLOW)
+    return c
+
+
+def fin(c):
+    c.close()
+
+
+def half(c):
+    """Half-closed: nothing more will come, but the answer is still read."""
+    try:
+        c.shutdown(socket.SHUT_WR)
+        c.settimeout(5)
+        while c.recv(65536):
+            pass
+    except OSError:
+        pass
+    c.close()
+
+
+def rst(c):
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    c.close()
+
+
+ENDS = {'fin': fin, 'half': half, 'rst': rst}
+
+
+def send_all(c, data):
+    try:
+        c.sendall(data)
+    except OSError:
+        pass
+
+
+def http_head(target, extra):
+    return ('PUT %s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n%s\r\n' % (
+        target, gh.basic('admin', gh.PASSWORD), extra)).encode()
+
+
+def http_declared(s, target, size, sent, end):
+    c = connect(s.address('http'))
+    send_all(c, http_head(target, 'Content-Length: %d\r\n' % size))
+    send_all(c, b'n' * sent)
+    if sent > 1 << 20:
+        time.sleep(0.2)
+    ENDS[end](c)
+
+
+def http_chunked(s, target, body, end):
+    c = connect(s.address('http'))
+    send_all(c, http_head(target, 'Transfer-Encoding: chunked\r\n'))
+    send_all(c, body)
+    ENDS[end](c)
+
+
+def chunks(size):
+    return b'%x\r\n%s\r\n' % (size, b'n' * size)
+
+
+def ftp_login(s):
+    c = connect(s.address('ftp'))
+    f = c.makefile('rb')
+
+    def say(line=None):
+        if line:
+            c.sendall(line.encode() + b'\r\n')
+        while True:
+            got = f.readline().decode('utf-8', 'replace')
+            if not got or got[3:4] == ' ':
+                return got
+
+    say()
+    say('USER admin')
+    assert say('PASS ' + gh.PASSWORD).startswith('230')
+    say('TYPE I')
+    return c, say
+
+
+def ftp_data(s, say):
+    reply = say('EPSV')
+    port = int(reply.split('|||')[1].split('|')[0])
+    return connect((s.address('ftp')[0], port))
+
+
+def ftp_cases(s, path, size):
+    """(label, function) of everything that cuts a STOR short."""
+    def no_data():
+        c, say = ftp_login(s)
+        say('EPSV')
+        c.sendall(b'STOR %s\r\n' % path.encode())
+        time.sleep(0.05)
+        rst(c)
+
+    def data_reset(sent):
+        def run():
+            c, say = ftp_login(s)
+            d = ftp_data(s, say)
+            c.sendall(b'STOR %s\r\n' % path.encode())
+            time.sleep(0.05)
+            send_all(d, b'n' * sent)
+            time.sleep(0.05)
+            rst(d)
+            time.sleep(0.05)
+            c.close()
+        return run
+
+    def control_gone(how, sent):
+        def run():
+            c, say = ftp_login(s)
+            d = ftp_data(s, say)
+            c.sendall(b'STOR %s\r\n' % path.encode())
+            time.sleep(0.05)
+            send_all(d, b'n' * sent)
+            time.sleep(0.05)
+            how(c)
+            time.sleep(0.2)
+            fin(d)
+        return run
+
+    def abor(sent):
+        def run():
+            c, say = ftp_login(s)
+            d = ftp_data(s, say)
+            c.sendall(b'STOR %s\r\n' % path.encode())
+            time.sleep(0.05)
+            send_all(d, b'n' * sent)
+            time.sleep(0.05)
+            c.sendall(b'ABOR\r\n')
+            time.sleep(0.2)
+            fin(d)
+            c.close()
+        return run
+
+    return [('no data connection', no_data), ('data reset at once', data_reset(0)), ('data reset', data_reset(size)),
+            ('control closed', control_gone(fin, size)), ('control reset', control_gone(rst, size)),
+            ('control closed before a byte', control_gone(fin, 0)), ('ABOR', abor(size)), ('ABOR before a byte', abor(0))]
+
+
+class Judge:
+    def __init__(self, s, t):
+        self.s, self.t = s, t
+
+    def run(self, label, act, path_old='/old', path_new='/new'):
+        for path in (path_old, path_new):
+            act(path)
+        time.sleep(0.15 * gh.SLOW)
+        r = self.s.http('GET', '/dav' + path_old)
+        self.t.ok(r.status == 200 and r.body == OLD, label + ': the old file stays whole',
+                  '(status %d, %d bytes)' % (r.status, len(r.body)))
+        r = self.s.http('GET', '/dav' + path_new)
+        self.t.eq(r.status, 404, label + ': no new file appears')
+        names = [n for n in self.s.ftp().nlst() if n.strip('/') not in ('old',)]
+        self.t.eq(names, [], label + ': nothing else appears')
+
+
+def main():
+    t = gh.Checks()
+    with gh.Server() as s:
+        j = Judge(s, t)
+        t.eq(s.http('PUT', '/dav/old', body=OLD).status, 201, 'the old file is there')
+        for prefix in ('/dav', '/api/v1/content'):
+            for kind, size in SIZES.items():
+                for end in ENDS:
+                    for label, sent in (('nothing', 0), ('one byte', 1), ('half', size // 2), ('all but one', size - 1)):
+                        if kind == 'flushed' and (label != 'all but one' or end == 'half'):
+                            continue
+                        j.run('%s %s %s, %s' % (prefix, kind, label, end),
+                              lambda p: http_declared(s, prefix + p, size, sent, end))
+            for end in ENDS:
+                for label, body in (('no chunk', b''), ('in a size line', b'1'), ('in a chunk', chunks(4000)[:-1000]),
+                                    ('after a chunk', chunks(4000)), ('after many', chunks(4000) * 60),
+                                    ('in the last chunk', chunks(4000) + b'0\r\n')):
+                    j.run('%s chunked, cut %s, %s' % (prefix, label, end),
+                          lambda p: http_chunked(s, prefix + p, body, end))
+        for kind, size in SIZES.items():
+            labels = [label for label, _ in ftp_cases(s, '/x', size)]
+            for i, label in enumerate(labels):
+                j.run('ftp %s, %s' % (kind, label), lambda p: ftp_cases(s, p, size)[i][1]())
+        t.ok(s.alive(), 'the server lives')
+        status, out, err = s.run('fsck')
+        t.eq(status, 0, 'fsck is clean')
+    sys.exit(t.done())
+
+
+main()
