@@ -20,4 +20,15 @@ const char *house_path_of(struct gh_core *c, struct gh_arena *a, struct tenant *
 GH_MUST_CHECK enum gh_status house_commit(struct gh_core *c, struct gh_arena *a, struct tenant *t, const char *actor,
 					  const char *what, const char *path, struct meta_step *steps, unsigned count);
 
+/* The same for a change that rests on what was read before it: GH_STALE when the tenant's rights epoch has moved since
+ * (every change of people and entries raises it), or UINT64_MAX = not asked. detail goes into the event's dest. */
+struct house_change {
+	const char *actor, *what, *path, *detail;
+	uint64_t rights_epoch;
+	struct meta_step *steps;
+	unsigned count;
+};
+GH_MUST_CHECK enum gh_status house_change(struct gh_core *c, struct gh_arena *a, struct tenant *t,
+					  const struct house_change *h);
+
 #endif

@@ -113,31 +113,30 @@ static enum gh_status reread(struct gh_core *c, struct gh_arena *a, const char *
 	return st;
 }
 
-enum gh_status house_commit(struct gh_core *c, struct gh_arena *a, struct tenant *t, const char *actor, const char *what,
-			    const char *path, struct meta_step *steps, unsigned count)
+enum gh_status house_change(struct gh_core *c, struct gh_arena *a, struct tenant *t, const struct house_change *h)
 {
-	struct meta_call call = call_in(a, what);
+	struct meta_call call = call_in(a, h->what);
 	const struct meta_tenant *row = NULL;
-	for (unsigned i = 0; i < count; i++)
-		if (steps[i].kind == META_TENANT_PUT)
-			row = steps[i].tenant;
+	for (unsigned i = 0; i < h->count; i++)
+		if (h->steps[i].kind == META_TENANT_PUT)
+			row = h->steps[i].tenant;
 	GH_ASSERT(t || row);
 	struct meta_batch b = {
 		.tenant = t ? t->id : row->id,
 		.op = gh_id_new(),
 		.tree_gen = UINT64_MAX,
-		.rights_epoch = UINT64_MAX,
+		.rights_epoch = h->rights_epoch,
 		.route_epoch = t ? t->route_epoch : UINT64_MAX,
 		.lock_seen = UINT64_MAX,
-		.event = { .user_name = actor, .what = what, .door = "admin", .path = path ? path : "", .dest = "",
-			   .request_id = "" },
-		.step_count = count,
-		.steps = steps,
+		.event = { .user_name = h->actor, .what = h->what, .door = "admin", .path = h->path ? h->path : "",
+			   .dest = h->detail ? h->detail : "", .request_id = "" },
+		.step_count = h->count,
+		.steps = h->steps,
 	};
 	const enum gh_status st = meta_commit(c->meta, &call, &b);
 	if (st != GH_OK && st != GH_UNKNOWN)
 		return st;
-	const struct concern k = concern_of(steps, count);
+	const struct concern k = concern_of(h->steps, h->count);
 	if (t && k.locks)
 		tenant_drop_locks(t);
 	if (t && (k.rights || k.tree))
@@ -150,4 +149,13 @@ enum gh_status house_commit(struct gh_core *c, struct gh_arena *a, struct tenant
 			return again;
 	}
 	return st;
+}
+
+enum gh_status house_commit(struct gh_core *c, struct gh_arena *a, struct tenant *t, const char *actor, const char *what,
+			    const char *path, struct meta_step *steps, unsigned count)
+{
+	const struct house_change h = {
+		.actor = actor, .what = what, .path = path, .rights_epoch = UINT64_MAX, .steps = steps, .count = count,
+	};
+	return house_change(c, a, t, &h);
 }

@@ -13,13 +13,9 @@
 #include "core/base/clock.h"
 #include "core/base/hash.h"
 #include "core/base/log.h"
-#include "core/base/metrics.h"
 #include "core/people/credcache.h"
 #include "core/people/password.h"
 #include "policy/defender.h"
-
-/* metrics.tbl.h, row LOGINS */
-enum { LOGIN_CACHED, LOGIN_VERIFIED, LOGIN_FAILED, LOGIN_THROTTLED };
 
 struct people {
 	struct meta_store *meta;
@@ -198,24 +194,18 @@ enum gh_status people_login(struct people *p, struct meta_call *c, const struct 
 	if (!ask->password || !*ask->password)
 		return GH_UNAUTH;
 	ret->retry_after_s = ask_defender(p, ask);
-	if (ret->retry_after_s) {
-		gh_metric_add(GH_M_LOGINS, LOGIN_THROTTLED, 1);
+	if (ret->retry_after_s)
 		return GH_THROTTLED;
-	}
 	ticket = credcache_ticket(p->cache); /* before the user is read */
 	st = load_user(p, c, ask, &u);
 	if (st != GH_OK)
 		return st;
 	st = verify(p, c, ask, u, &token, &wrong);
-	if (st == GH_UNAUTH) {
-		if (wrong)
-			tell_defender(p, ask, false);
-		gh_metric_add(GH_M_LOGINS, LOGIN_FAILED, 1);
-	}
+	if (wrong)
+		tell_defender(p, ask, false);
 	if (st != GH_OK)
 		return st;
 	tell_defender(p, ask, true);
-	gh_metric_add(GH_M_LOGINS, LOGIN_VERIFIED, 1);
 	remember(p, ticket, ask, u, token);
 	ret->user = u->id;
 	ret->gen = u->gen;
@@ -233,7 +223,6 @@ bool people_cached(struct people *p, uint64_t tenant, const char *user_key, cons
 		return false;
 	if (cred.scope && !(cred.scope & 1u << proto))
 		return false;
-	gh_metric_add(GH_M_LOGINS, LOGIN_CACHED, 1);
 	*ret_user = cred.user;
 	*ret_gen = cred.gen;
 	return true;
