@@ -141,6 +141,7 @@ struct meta_event {
 	const char *user_name, *what, *door, *path, *dest, *request_id;
 	uint64_t node;
 	int64_t bytes, files;
+	uint64_t tenant; /* when read */
 };
 
 /* ---- batches ---- */

@@ -1,0 +1,151 @@
+/* The driver contract: how the store's statements (sql.h) reach one kind of database. SQL is written once; a driver
+ * binds it, runs it and owns the connections. sqlite.c is one.
+ *
+ * Threads: a connection is held by one thread at a time. There is one writer (its users take turns by themselves:
+ * commit.c) and a pool of readers.
+ * Errors come back as statuses, are logged here, where they happened, and mean:
+ *   GH_EXISTS   a unique key was there already      GH_NOSPACE   disk or database full
+ *   GH_DAMAGED  the file is damaged (named in the log)           GH_DEADLINE  the read took too long
+ *   GH_DATABASE everything else                     GH_UNKNOWN   from commit only: it may have happened or not
+ */
+#ifndef GH_BACKENDS_METADATA_DRIVER_H
+#define GH_BACKENDS_METADATA_DRIVER_H
+
+#include "backends/metadata/sql.h"
+#include "core/meta.h"
+
+#define DB_ERR_MAX 512
+
+struct db; /* a database with its connections; defined by the driver */
+
+/* Drivers embed these at the front of their own. */
+struct db_conn {
+	const struct db_driver *drv;
+};
+struct db_stmt {
+	const struct db_driver *drv;
+};
+
+/* A value to bind. Bytes stay the caller's until the statement was run. DB_NOW: the time of the transaction. */
+enum db_type { DB_I64, DB_BLOB, DB_TEXT, DB_NULL, DB_NOW };
+struct db_value {
+	enum db_type type;
+	uint32_t len;
+	union {
+		int64_t i;
+		const void *p;
+	};
+};
+
+/* One statement of a batch. exactly_one: if it changes no row, the batch did not happen (GH_STALE). */
+struct db_cmd {
+	enum sql_id sql;
+	unsigned first, count; /* its values */
+	bool exactly_one;
+	bool unique_is_people; /* a key that is taken is a name of people's: GH_EXISTS; else GH_STALE */
+};
+
+/* A batch as the driver sees it: the first command is the event, no decision lies between the others, so that it can
+ * be one pipeline. Tenant, slots and gate_exclusive tell a driver with many writers what to lock before it. */
+struct db_batch {
+	uint64_t tenant;
+	const struct meta_slot *slots;
+	unsigned slot_count;
+	bool gate_exclusive;
+	unsigned cmd_count;
+	const struct db_cmd *cmds;
+	const struct db_value *values;
+	unsigned failed; /* result: which command gave the status */
+};
+
+struct db_driver {
+	const char *name;
+	/* Opens or makes the database and its writing connection (read_only: a reading one in its place). err: what,
+	 * which file, what to do. */
+	enum gh_status (*open)(const struct meta_config *cfg, struct db **ret, char *err);
+	/* After migration: looks at every table's first row, opens the readers, starts what runs beside. */
+	enum gh_status (*start)(struct db *db, char *err);
+	void (*close)(struct db **db);
+
+	/* A reader, waiting for one until the deadline (0 = none). */
+	enum gh_status (*reader)(struct db *db, uint64_t deadline_ns, struct db_conn **ret);
+	void (*reader_done)(struct db *db, struct db_conn *c);
+	/* The writer; opens it again after `reset`. */
+	enum gh_status (*writer)(struct db *db, struct db_conn **ret);
+	/* After a commit that failed: throws the writing connection away. */
+	void (*writer_reset)(struct db *db);
+	/* Between two groups, when nobody waits for this thread: whatever keeps the log short. */
+	void (*writer_idle)(struct db *db);
+
+	/* Prepared once a connection, then reused. The statement is the holder's until reset. */
+	enum gh_status (*prepare)(struct db_conn *c, enum sql_id id, struct db_stmt **ret);
+	void (*bind)(struct db_stmt *s, unsigned index, const struct db_value *v); /* from 1; errors show in step */
+	enum gh_status (*step)(struct db_stmt *s); /* GH_OK: a row is there; GH_END */
+	int64_t (*get_i64)(struct db_stmt *s, unsigned column); /* from 0; NULL gives 0 */
+	const void *(*get_bytes)(struct db_stmt *s, unsigned column, size_t *ret_len); /* until the next step */
+	bool (*is_null)(struct db_stmt *s, unsigned column);
+	void (*reset)(struct db_stmt *s);
+	uint64_t (*changes)(struct db_conn *c); /* rows the last statement changed */
+	uint64_t (*changes_total)(struct db_conn *c);
+
+	/* Several reads of one moment. */
+	enum gh_status (*snapshot)(struct db_conn *c);
+	void (*snapshot_end)(struct db_conn *c);
+
+	/* The writer's transaction; a mark is a place to fall back to. */
+	enum gh_status (*begin)(struct db_conn *c);
+	enum gh_status (*commit)(struct db_conn *c);
+	void (*rollback)(struct db_conn *c);
+	enum gh_status (*mark)(struct db_conn *c);
+	enum gh_status (*mark_end)(struct db_conn *c, bool keep);
+	bool (*in_transaction)(struct db_conn *c); /* an error may have ended it */
+	enum gh_status (*batch)(struct db_conn *c, struct db_batch *b, int64_t now_us);
+	int64_t (*now_us)(struct db_conn *c); /* the database's clock */
+
+	/* Schema: several statements, with the words in braces of migrations put into the database's own. */
+	enum gh_status (*exec)(struct db_conn *c, const char *sql, char *err);
+	/* NULL: any table at all. */
+	enum gh_status (*has_table)(struct db_conn *c, const char *name, bool *ret);
+	/* The database's own examination of its file. */
+	enum gh_status (*check)(struct db_conn *c, meta_finding_fn *fn, void *arg);
+};
+
+extern const struct db_driver db_sqlite;
+
+/* ---- shorthand ---- */
+
+static inline void db_bind_u64(struct db_stmt *s, unsigned index, uint64_t v)
+{
+	s->drv->bind(s, index, &(struct db_value){ .type = DB_I64, .i = (int64_t)v });
+}
+
+static inline void db_bind_i64(struct db_stmt *s, unsigned index, int64_t v)
+{
+	s->drv->bind(s, index, &(struct db_value){ .type = DB_I64, .i = v });
+}
+
+static inline void db_bind_blob(struct db_stmt *s, unsigned index, const void *p, size_t len)
+{
+	s->drv->bind(s, index, &(struct db_value){ .type = DB_BLOB, .len = (uint32_t)len, .p = p });
+}
+
+static inline int64_t db_i64(struct db_stmt *s, unsigned column)
+{
+	return s->drv->get_i64(s, column);
+}
+
+static inline uint64_t db_u64(struct db_stmt *s, unsigned column)
+{
+	return (uint64_t)s->drv->get_i64(s, column);
+}
+
+/* Runs a bound statement that gives no rows. */
+static inline enum gh_status db_run(struct db_stmt *s)
+{
+	enum gh_status st = s->drv->step(s);
+
+	s->drv->reset(s);
+	return st == GH_END ? GH_OK : st == GH_OK ? GH_BUG : st;
+}
+
+#endif

@@ -1,0 +1,31 @@
+/* The statements of the store, each written once (sql.tbl.h), for every driver.
+ *
+ * ?1..?N are placeholders: ?1 is the tenant, ?2 in a step the operation. No now(), sequences, RETURNING, arrays, JSON,
+ * ILIKE or INSERT OR REPLACE; nothing is ordered or compared by a collation. Every statement begins with a comment that
+ * names it, so that a slow-query log tells which it was. tests/unit/metadata/check_sql.c holds them to that.
+ */
+#ifndef GH_BACKENDS_METADATA_SQL_H
+#define GH_BACKENDS_METADATA_SQL_H
+
+enum sql_id {
+#define X(name, flags, text) SQL_##name,
+#include "backends/metadata/sql.tbl.h"
+#undef X
+	SQL_COUNT
+};
+
+enum {
+	SQL_TENANT = 0,  /* about one tenant: has a tenant predicate on every table */
+	SQL_GLOBAL = 1,  /* upkeep or fsck over all tenants */
+	SQL_SCANS = 2,   /* reads a table from end to end, on purpose */
+	SQL_STEP = 4,    /* a step of a batch: happens only if the batch's event row is there */
+};
+
+struct sql_row {
+	const char *name;
+	unsigned flags;
+	const char *text;
+};
+extern const struct sql_row sql_rows[SQL_COUNT];
+
+#endif

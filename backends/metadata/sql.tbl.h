@@ -1,0 +1,275 @@
+/* X(NAME, flags, "statement"): every statement of the store. See sql.h for the rules, sql_parts.h for the shared pieces.
+ * Top to bottom: reading, the batch's event and its guards, steps, upkeep, checking. */
+
+
+/* ---- reading: the tree ---- */
+X(RESOLVE_1, SQL_TENANT, RESOLVE(RC1, ""))
+X(RESOLVE_2, SQL_TENANT, RESOLVE(RC2, RJ2))
+X(RESOLVE_3, SQL_TENANT, RESOLVE(RC3, RJ3))
+X(RESOLVE_4, SQL_TENANT, RESOLVE(RC4, RJ4))
+X(RESOLVE_5, SQL_TENANT, RESOLVE(RC5, RJ5))
+X(RESOLVE_6, SQL_TENANT, RESOLVE(RC6, RJ6))
+X(RESOLVE_7, SQL_TENANT, RESOLVE(RC7, RJ7))
+X(RESOLVE_8, SQL_TENANT, RESOLVE(RC8, RJ8))
+X(RESOLVE_9, SQL_TENANT, RESOLVE(RC9, RJ9))
+X(RESOLVE_10, SQL_TENANT, RESOLVE(RC10, RJ10))
+X(RESOLVE_11, SQL_TENANT, RESOLVE(RC11, RJ11))
+X(RESOLVE_12, SQL_TENANT, RESOLVE(RC12, RJ12))
+X(RESOLVE_13, SQL_TENANT, RESOLVE(RC13, RJ13))
+X(RESOLVE_14, SQL_TENANT, RESOLVE(RC14, RJ14))
+X(RESOLVE_15, SQL_TENANT, RESOLVE(RC15, RJ15))
+X(RESOLVE_16, SQL_TENANT, RESOLVE(RC16, RJ16))
+X(NODE_GET, SQL_TENANT, "SELECT " NODE_COLS("n") " FROM node n WHERE n.tenant = ?1 AND n.id = ?2")
+X(NODE_LIST, SQL_TENANT,
+  "SELECT " NODE_COLS("n") " FROM node n WHERE n.tenant = ?1 AND n.parent = ?2 AND n.name_key > ?3"
+  " ORDER BY n.name_key LIMIT ?4")
+X(PARTS_GET, SQL_TENANT,
+  "SELECT p.blob, b.size, p.start, p.len, b.loc FROM part p JOIN blob b ON b.tenant = ?1 AND b.id = p.blob"
+  " WHERE p.tenant = ?1 AND p.version = ?2 ORDER BY p.seq")
+X(PROPS_GET, SQL_TENANT,
+  "SELECT node, ns, name, xml, lang FROM prop WHERE tenant = ?1 AND node = ?2 ORDER BY ns, name")
+X(PROPS_OF_CHILDREN, SQL_TENANT,
+  "SELECT p.node, p.ns, p.name, p.xml, p.lang FROM node n JOIN prop p ON p.tenant = ?1 AND p.node = n.id"
+  " WHERE n.tenant = ?1 AND n.parent = ?2 AND n.name_key > ?3 AND n.name_key <= ?4 AND n.has_props = 1"
+  " ORDER BY p.node, p.ns, p.name")
+X(LOCKS_GET, SQL_TENANT,
+  "SELECT id, token, node, user_id, user_name, path_key, path, exclusive, deep, expires_us, timeout_s, owner_xml"
+  " FROM locks WHERE tenant = ?1 AND expires_us > ?2 ORDER BY path_key, seq LIMIT ?3")
+X(LOCK_SEEN, SQL_TENANT, "SELECT last FROM lock_seq WHERE tenant = ?1")
+
+/* ---- reading: people and rights ---- */
+X(TENANTS, SQL_GLOBAL, "SELECT " TENANT_COLS " FROM tenant WHERE id > ?1 ORDER BY id LIMIT ?2")
+X(TENANT_BY_NAME, SQL_GLOBAL, "SELECT " TENANT_COLS " FROM tenant WHERE name = ?1")
+X(TENANT_EPOCHS, SQL_TENANT, "SELECT rights_epoch, tree_gen, root FROM tenant WHERE id = ?1")
+/* Nodes with entries and all that is above them. */
+X(ACL_NODES, SQL_TENANT,
+  "WITH RECURSIVE up(id) AS (SELECT node FROM acl_node WHERE tenant = ?1"
+  " UNION SELECT n.parent FROM up JOIN node n ON n.tenant = ?1 AND n.id = up.id WHERE n.parent <> 0)"
+  " SELECT n.id, n.parent, n.name_key, n.name, coalesce(a.inherit_off, 0) FROM up"
+  " JOIN node n ON n.tenant = ?1 AND n.id = up.id LEFT JOIN acl_node a ON a.tenant = ?1 AND a.node = up.id"
+  " ORDER BY n.id")
+X(ACES, SQL_TENANT, "SELECT node, who, who_id, deny, rights FROM ace WHERE tenant = ?1 ORDER BY node, seq")
+X(ACCOUNTS_ALL, SQL_TENANT, "SELECT " ACCOUNT_COLS " FROM account WHERE tenant = ?1 ORDER BY id")
+X(MEMBERS_ALL, SQL_TENANT, "SELECT account, team FROM member WHERE tenant = ?1 ORDER BY account, team")
+X(ACCOUNT_BY_NAME, SQL_TENANT, "SELECT " ACCOUNT_COLS " FROM account WHERE tenant = ?1 AND name_key = ?2")
+X(ACCOUNTS_LIST, SQL_TENANT,
+  "SELECT " ACCOUNT_COLS " FROM account WHERE tenant = ?1 AND name_key > ?2 ORDER BY name_key LIMIT ?3")
+X(TEAMS_OF_ACCOUNT, SQL_TENANT, "SELECT team FROM member WHERE tenant = ?1 AND account = ?2 ORDER BY team")
+X(TEAMS_LIST, SQL_TENANT, "SELECT id, name FROM team WHERE tenant = ?1 ORDER BY name")
+X(ACCOUNTS_OF_TEAM, SQL_TENANT, "SELECT account FROM member WHERE tenant = ?1 AND team = ?2 ORDER BY account")
+X(TOKENS_LIST, SQL_TENANT,
+  "SELECT id, account, name, hash, scope, made_us, expires_us FROM token WHERE tenant = ?1 AND account = ?2"
+  " ORDER BY name")
+
+/* ---- reading: events and the ledger ---- */
+X(EVENT_TIME, SQL_TENANT, "SELECT time_us FROM event WHERE tenant = ?1 AND op = ?2")
+X(EVENT_OPS, SQL_TENANT, "SELECT op FROM event WHERE tenant = ?1 AND op > ?2 AND op < ?3 ORDER BY op LIMIT ?4")
+X(EVENTS_GET, SQL_TENANT,
+  "SELECT op, time_us, user_id, user_name, what, door, path, dest, request_id, node, bytes, files FROM event"
+  " WHERE tenant = ?1 AND op > ?2 ORDER BY op LIMIT ?3")
+X(USAGE_FOLDED, SQL_TENANT, "SELECT folded, bytes, files FROM usage_total WHERE tenant = ?1")
+X(USAGE_SINCE, SQL_TENANT,
+  "SELECT CAST(coalesce(sum(bytes), 0) AS bigint), CAST(coalesce(sum(files), 0) AS bigint) FROM event"
+  " WHERE tenant = ?1 AND op > ?2")
+X(USAGE_LATE, SQL_TENANT,
+  "SELECT CAST(coalesce(sum(bytes), 0) AS bigint), CAST(coalesce(sum(files), 0) AS bigint) FROM event"
+  " WHERE tenant = ?1 AND late = 1 AND op <= ?2")
+
+/* ---- the event of a batch, with its guards ---- */
+X(EVENT_0, SQL_STEP, EVENT_INSERT(""))
+X(EVENT_1, SQL_STEP, EVENT_INSERT(SLOT1))
+X(EVENT_2, SQL_STEP, EVENT_INSERT(SLOT2))
+X(EVENT_3, SQL_STEP, EVENT_INSERT(SLOT3))
+X(EVENT_4, SQL_STEP, EVENT_INSERT(SLOT4))
+
+/* ---- steps: the tree ---- */
+X(NODE_INSERT, SQL_STEP,
+  "INSERT INTO node (tenant, parent, name_key, id, type, name, owner, version, rev, size, made_us, mtime_us, has_props,"
+  " parts, blob, loc, crc) SELECT ?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18"
+  " WHERE" EV " AND" PARENT_IS_FOLDER("3"))
+X(NODE_CONTENT, SQL_STEP,
+  "UPDATE node SET version = ?4, size = ?5, mtime_us = ?6, parts = ?7, blob = ?8, loc = ?9, crc = ?10, rev = rev + 1"
+  " WHERE tenant = ?1 AND id = ?3 AND type = 1 AND" EV)
+X(NODE_PLACE, SQL_STEP,
+  "UPDATE node SET parent = ?4, name = ?5, name_key = ?6, rev = rev + 1"
+  " WHERE tenant = ?1 AND id = ?3 AND id <> ?4 AND parent <> 0 AND" EV " AND" PARENT_IS_FOLDER("4"))
+X(NODE_TOUCH, SQL_STEP,
+  "UPDATE node SET mtime_us = CASE WHEN ?4 = 0 THEN mtime_us ELSE ?4 END, rev = rev + 1"
+  " WHERE tenant = ?1 AND id = ?3 AND" EV)
+X(NODE_DELETE, SQL_STEP,
+  "DELETE FROM node WHERE tenant = ?1 AND id = ?3 AND parent <> 0 AND" EV
+  " AND NOT EXISTS (SELECT 1 FROM node c WHERE c.tenant = ?1 AND c.parent = ?3)")
+X(VERSION_INSERT, SQL_STEP,
+  "INSERT INTO version (tenant, id, node, size, mtime_us, made_us, author, parts, blob, crc)"
+  " SELECT ?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 WHERE" EV)
+X(VERSION_DELETE, SQL_STEP, "DELETE FROM version WHERE tenant = ?1 AND id = ?3 AND node = ?4 AND" EV)
+X(VERSION_GIVE, SQL_STEP, "UPDATE version SET node = ?3 WHERE tenant = ?1 AND node = ?4 AND" EV)
+X(PART_INSERT, SQL_STEP,
+  "INSERT INTO part (tenant, version, seq, blob, start, len) SELECT ?1, ?3, ?4, ?5, ?6, ?7 WHERE" EV)
+X(PARTS_DELETE, SQL_STEP, "DELETE FROM part WHERE tenant = ?1 AND version = ?3 AND" EV)
+X(BLOB_INSERT, SQL_STEP,
+  "INSERT INTO blob (tenant, id, backend, loc, size, crc, format, key_id, refs, dead_us, damaged)"
+  " SELECT ?1, ?3, 0, ?4, ?5, ?6, 0, 0, 1, 0, 0 WHERE" EV)
+X(BLOB_REF, SQL_STEP, "UPDATE blob SET refs = refs + 1 WHERE tenant = ?1 AND id = ?3 AND refs > 0 AND" EV)
+X(BLOB_UNREF, SQL_STEP,
+  "UPDATE blob SET refs = refs - 1, dead_us = CASE WHEN refs = 1 THEN ?4 ELSE 0 END"
+  " WHERE tenant = ?1 AND id = ?3 AND refs > 0 AND" EV)
+X(PROP_SET, SQL_STEP,
+  "INSERT INTO prop (tenant, node, ns, name, xml, lang) SELECT ?1, ?3, ?4, ?5, ?6, ?7 WHERE" EV
+  " ON CONFLICT (tenant, node, ns, name) DO UPDATE SET xml = excluded.xml, lang = excluded.lang")
+X(PROP_REMOVE, SQL_STEP, "DELETE FROM prop WHERE tenant = ?1 AND node = ?3 AND ns = ?4 AND name = ?5 AND" EV)
+X(PROPS_DELETE, SQL_STEP, "DELETE FROM prop WHERE tenant = ?1 AND node = ?3 AND" EV)
+X(PROPS_COPY, SQL_STEP,
+  "INSERT INTO prop (tenant, node, ns, name, xml, lang) SELECT ?1, ?3, s.ns, s.name, s.xml, s.lang FROM prop s"
+  " WHERE s.tenant = ?1 AND s.node = ?4 AND" EV
+  " ON CONFLICT (tenant, node, ns, name) DO UPDATE SET xml = excluded.xml, lang = excluded.lang")
+/* has_props follows. */
+X(PROP_FLAG, SQL_STEP,
+  "UPDATE node SET has_props = CASE WHEN EXISTS (SELECT 1 FROM prop p WHERE p.tenant = ?1 AND p.node = ?3) THEN 1 ELSE 0"
+  " END WHERE tenant = ?1 AND id = ?3 AND" EV)
+
+/* ---- steps: locks ---- */
+X(LOCK_SEQ, SQL_STEP,
+  "INSERT INTO lock_seq (tenant, last) SELECT ?1, ?3 WHERE" EV " ON CONFLICT (tenant) DO UPDATE"
+  " SET last = CASE WHEN excluded.last > lock_seq.last THEN excluded.last ELSE lock_seq.last + 1 END")
+X(LOCK_INSERT, SQL_STEP,
+  "INSERT INTO locks (tenant, token, id, seq, node, user_id, user_name, path_key, path, exclusive, deep, expires_us,"
+  " timeout_s, owner_xml) SELECT ?1, ?3, ?4, s.last, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14"
+  " FROM lock_seq s WHERE s.tenant = ?1 AND" EV)
+X(LOCK_REFRESH, SQL_STEP,
+  "UPDATE locks SET expires_us = ?4, timeout_s = ?5 WHERE tenant = ?1 AND token = ?3 AND" EV)
+X(LOCK_DELETE, SQL_STEP, "DELETE FROM locks WHERE tenant = ?1 AND token = ?3 AND" EV)
+/* ?4 = ?3 and '/', ?5 = ?3 and '0', the character after it. */
+X(LOCKS_BELOW, SQL_STEP,
+  "DELETE FROM locks WHERE tenant = ?1 AND (path_key = ?3 OR (path_key > ?4 AND path_key < ?5)) AND" EV)
+X(LOCKS_ALL, SQL_STEP, "DELETE FROM locks WHERE tenant = ?1 AND" EV)
+
+/* ---- steps: rights ---- */
+X(ACES_DELETE, SQL_STEP, "DELETE FROM ace WHERE tenant = ?1 AND node = ?3 AND" EV)
+X(ACE_INSERT, SQL_STEP,
+  "INSERT INTO ace (tenant, node, seq, who, who_id, deny, rights) SELECT ?1, ?3, ?4, ?5, ?6, ?7, ?8 WHERE" EV)
+X(ACL_NODE_PUT, SQL_STEP,
+  "INSERT INTO acl_node (tenant, node, inherit_off) SELECT ?1, ?3, ?4 WHERE" EV
+  " ON CONFLICT (tenant, node) DO UPDATE SET inherit_off = excluded.inherit_off")
+X(ACL_NODE_DELETE, SQL_STEP, "DELETE FROM acl_node WHERE tenant = ?1 AND node = ?3 AND" EV)
+X(ACES_DELETE_WHO, SQL_STEP, "DELETE FROM ace WHERE tenant = ?1 AND who = ?3 AND who_id = ?4 AND" EV)
+X(ACL_NODES_SWEEP, SQL_STEP,
+  "DELETE FROM acl_node WHERE tenant = ?1 AND inherit_off = 0 AND" EV
+  " AND NOT EXISTS (SELECT 1 FROM ace a WHERE a.tenant = ?1 AND a.node = acl_node.node)")
+X(TREE_GEN, SQL_STEP, "UPDATE tenant SET tree_gen = tree_gen + 1 WHERE id = ?1 AND" EV)
+X(RIGHTS_EPOCH, SQL_STEP, "UPDATE tenant SET rights_epoch = rights_epoch + 1 WHERE id = ?1 AND" EV)
+
+/* ---- steps: people ---- */
+X(ACCOUNT_PUT, SQL_STEP,
+  "INSERT INTO account (tenant, id, name, name_key, owner, disabled, gen, password_hash)"
+  " SELECT ?1, ?3, ?4, ?5, ?6, ?7, ?2, ?8 WHERE" EV
+  " ON CONFLICT (tenant, id) DO UPDATE SET name = excluded.name, name_key = excluded.name_key, owner = excluded.owner,"
+  " disabled = excluded.disabled, gen = excluded.gen, password_hash = excluded.password_hash")
+X(ACCOUNT_DELETE, SQL_STEP, "DELETE FROM account WHERE tenant = ?1 AND id = ?3 AND" EV)
+X(ACCOUNT_GEN, SQL_STEP, "UPDATE account SET gen = ?2 WHERE tenant = ?1 AND id = ?3 AND" EV)
+X(ACCOUNT_GEN_OF_TOKEN, SQL_STEP,
+  "UPDATE account SET gen = ?2 WHERE tenant = ?1 AND" EV
+  " AND id = (SELECT t.account FROM token t WHERE t.tenant = ?1 AND t.id = ?3)")
+X(TEAM_PUT, SQL_STEP,
+  "INSERT INTO team (tenant, id, name) SELECT ?1, ?3, ?4 WHERE" EV
+  " ON CONFLICT (tenant, id) DO UPDATE SET name = excluded.name")
+X(TEAM_DELETE, SQL_STEP, "DELETE FROM team WHERE tenant = ?1 AND id = ?3 AND" EV)
+X(MEMBER_ADD, SQL_STEP,
+  "INSERT INTO member (tenant, team, account) SELECT ?1, ?3, ?4 WHERE" EV
+  " AND EXISTS (SELECT 1 FROM team t WHERE t.tenant = ?1 AND t.id = ?3)"
+  " AND EXISTS (SELECT 1 FROM account a WHERE a.tenant = ?1 AND a.id = ?4) ON CONFLICT (tenant, team, account) DO NOTHING")
+X(MEMBER_REMOVE, SQL_STEP, "DELETE FROM member WHERE tenant = ?1 AND team = ?3 AND account = ?4 AND" EV)
+X(MEMBERS_DELETE_TEAM, SQL_STEP, "DELETE FROM member WHERE tenant = ?1 AND team = ?3 AND" EV)
+X(MEMBERS_DELETE_ACCOUNT, SQL_STEP, "DELETE FROM member WHERE tenant = ?1 AND account = ?3 AND" EV)
+X(TOKEN_PUT, SQL_STEP,
+  "INSERT INTO token (tenant, id, account, name, hash, scope, made_us, expires_us)"
+  " SELECT ?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE" EV
+  " ON CONFLICT (tenant, id) DO UPDATE SET account = excluded.account, name = excluded.name, hash = excluded.hash,"
+  " scope = excluded.scope, expires_us = excluded.expires_us")
+X(TOKEN_DELETE, SQL_STEP, "DELETE FROM token WHERE tenant = ?1 AND id = ?3 AND" EV)
+X(TOKENS_DELETE_ACCOUNT, SQL_STEP, "DELETE FROM token WHERE tenant = ?1 AND account = ?3 AND" EV)
+
+/* ---- steps: tenants ---- */
+X(TENANT_PUT, SQL_STEP,
+  "INSERT INTO tenant (id, name, hosts, disabled, case_sensitive, root, trash, tree_gen, rights_epoch, route_epoch)"
+  " SELECT ?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 WHERE" EV
+  " ON CONFLICT (id) DO UPDATE SET name = excluded.name, hosts = excluded.hosts, disabled = excluded.disabled")
+X(TENANT_NODE, SQL_STEP,
+  "INSERT INTO node (tenant, parent, name_key, id, type, name, owner, version, rev, size, made_us, mtime_us, has_props,"
+  " parts, blob, loc, crc) SELECT ?1, 0, ?3, ?4, 2, ?5, 0, 0, 1, 0, ?6, ?6, 0, 0, 0, ?5, 0 WHERE" EV
+  " AND NOT EXISTS (SELECT 1 FROM node n WHERE n.tenant = ?1 AND n.parent = 0 AND n.name_key = ?3)")
+X(TENANT_USAGE, SQL_STEP,
+  "INSERT INTO usage_total (tenant, folded, bytes, files) SELECT ?1, 0, 0, 0 WHERE" EV
+  " ON CONFLICT (tenant) DO NOTHING")
+
+/* ---- upkeep ---- */
+X(BLOBS_DEAD, SQL_GLOBAL,
+  "SELECT " BLOB_COLS " FROM blob WHERE refs = 0 AND dead_us < ?1 ORDER BY dead_us, tenant, id LIMIT ?2")
+X(BLOBS_LIST, SQL_GLOBAL,
+  "SELECT " BLOB_COLS " FROM blob WHERE (tenant, id) > (?1, ?2) ORDER BY tenant, id LIMIT ?3")
+X(BLOB_FORGET, SQL_TENANT, "DELETE FROM blob WHERE tenant = ?1 AND id = ?2 AND refs = 0")
+X(BLOB_CLAIM, SQL_TENANT,
+  "INSERT INTO blob (tenant, id, backend, loc, size, crc, format, key_id, refs, dead_us, damaged)"
+  " VALUES (?1, ?2, 0, ?3, ?4, 0, 0, 0, 0, ?5, 0)")
+X(BLOB_MARK_DAMAGED, SQL_TENANT, "UPDATE blob SET damaged = 1 WHERE tenant = ?1 AND id = ?2 AND damaged = 0")
+X(LOCKS_EXPIRE, SQL_GLOBAL | SQL_SCANS, "DELETE FROM locks WHERE expires_us <= ?1")
+X(EVENT_LAST, SQL_TENANT, "SELECT op FROM event WHERE tenant = ?1 ORDER BY op DESC LIMIT 1")
+/* ?2: fold up to there. The late ones come with it. */
+X(USAGE_FOLD, SQL_TENANT,
+  "UPDATE usage_total SET"
+  " bytes = bytes + (SELECT CAST(coalesce(sum(e.bytes), 0) AS bigint) FROM event e WHERE e.tenant = ?1"
+  " AND e.op > usage_total.folded AND e.op <= ?2)"
+  " + (SELECT CAST(coalesce(sum(e.bytes), 0) AS bigint) FROM event e WHERE e.tenant = ?1 AND e.late = 1"
+  " AND e.op <= usage_total.folded),"
+  " files = files + (SELECT CAST(coalesce(sum(e.files), 0) AS bigint) FROM event e WHERE e.tenant = ?1"
+  " AND e.op > usage_total.folded AND e.op <= ?2)"
+  " + (SELECT CAST(coalesce(sum(e.files), 0) AS bigint) FROM event e WHERE e.tenant = ?1 AND e.late = 1"
+  " AND e.op <= usage_total.folded),"
+  " folded = ?2 WHERE tenant = ?1 AND (folded < ?2 OR (folded = ?2"
+  " AND EXISTS (SELECT 1 FROM event l WHERE l.tenant = ?1 AND l.late = 1)))")
+X(EVENTS_LATE_DONE, SQL_TENANT, "UPDATE event SET late = 0 WHERE tenant = ?1 AND late = 1")
+/* Events made before ?2; ?3 is the id of that time, so that younger ones are not looked at. The newest stays: it tells
+ * the highest operation id. */
+X(EVENTS_DROP, SQL_TENANT,
+  "DELETE FROM event WHERE tenant = ?1 AND op IN (SELECT e.op FROM event e"
+  " WHERE e.tenant = ?1 AND e.op < ?3 AND e.late = 0 AND e.time_us < ?2"
+  " AND e.op <= (SELECT u.folded FROM usage_total u WHERE u.tenant = ?1)"
+  " AND e.op < (SELECT max(m.op) FROM event m WHERE m.tenant = ?1) ORDER BY e.op LIMIT 1000)")
+/* Highest id of everything that has ids, each the end of an index. */
+X(ID_FLOOR, SQL_GLOBAL | SQL_SCANS,
+  "SELECT coalesce(max(i.m), 0) FROM (" ID_OF("event", "op") " UNION ALL " ID_OF("node", "id") " UNION ALL "
+  ID_OF("version", "id") " UNION ALL " ID_OF("blob", "id") " UNION ALL " ID_OF("account", "id") " UNION ALL "
+  ID_OF("team", "id") " UNION ALL " ID_OF("token", "id") " UNION ALL " ID_OF("lock_seq", "last")
+  " UNION ALL SELECT id AS m FROM tenant) i")
+
+/* ---- the walker that empties the trash (upkeep_trash.c) ---- */
+X(WALK_TENANT, SQL_GLOBAL | SQL_SCANS,
+  "SELECT t.id, t.trash FROM tenant t WHERE EXISTS (SELECT 1 FROM node n WHERE n.tenant = t.id AND n.parent = t.trash)"
+  " LIMIT 1")
+X(WALK_CHILDREN, SQL_TENANT,
+  "SELECT n.id, n.type, n.size FROM node n WHERE n.tenant = ?1 AND n.parent = ?2 ORDER BY n.name_key LIMIT ?3")
+X(WALK_VERSIONS, SQL_TENANT, "SELECT id, parts, blob FROM version WHERE tenant = ?1 AND node = ?2 LIMIT ?3")
+X(WALK_PARTS, SQL_TENANT, "SELECT seq, blob FROM part WHERE tenant = ?1 AND version = ?2 ORDER BY seq LIMIT ?3")
+X(WALK_UNREF, SQL_TENANT,
+  "UPDATE blob SET refs = refs - 1, dead_us = CASE WHEN refs = 1 THEN ?3 ELSE 0 END"
+  " WHERE tenant = ?1 AND id = ?2 AND refs > 0")
+X(WALK_PART_DELETE, SQL_TENANT, "DELETE FROM part WHERE tenant = ?1 AND version = ?2 AND seq = ?3")
+X(WALK_VERSION_DELETE, SQL_TENANT, "DELETE FROM version WHERE tenant = ?1 AND id = ?2")
+X(WALK_EMPTY, SQL_TENANT,
+  "UPDATE node SET version = 0, parts = 0, blob = 0, crc = 0, rev = rev + 1 WHERE tenant = ?1 AND id = ?2 AND version <> 0")
+X(WALK_PROPS, SQL_TENANT, "DELETE FROM prop WHERE tenant = ?1 AND node = ?2")
+X(WALK_ACES, SQL_TENANT, "DELETE FROM ace WHERE tenant = ?1 AND node = ?2")
+X(WALK_ACL, SQL_TENANT, "DELETE FROM acl_node WHERE tenant = ?1 AND node = ?2")
+X(WALK_LOCKS, SQL_TENANT, "DELETE FROM locks WHERE tenant = ?1 AND node = ?2")
+X(WALK_NODE, SQL_TENANT, "DELETE FROM node WHERE tenant = ?1 AND id = ?2")
+X(WALK_EVENT, SQL_TENANT,
+  "INSERT INTO event (tenant, op, time_us, user_id, user_name, what, door, path, dest, request_id, node, bytes, files,"
+  " late) VALUES (?1, ?2, ?3, 0, '', 'purge', 'internal', '', '', '', 0, ?4, ?5,"
+  " CASE WHEN EXISTS (SELECT 1 FROM usage_total u WHERE u.tenant = ?1 AND u.folded >= ?2) THEN 1 ELSE 0 END)")
+
+/* ---- schema ---- */
+X(SCHEMA_VERSION, SQL_GLOBAL | SQL_SCANS, "SELECT coalesce(max(version), 0) FROM schema_version")
+X(SCHEMA_ADD, SQL_GLOBAL, "INSERT INTO schema_version (version, name, applied_us) VALUES (?1, ?2, ?3)")
+
+/* ---- fsck ---- */
+#include "backends/metadata/sql_check.tbl.h"

@@ -1,0 +1,46 @@
+/* Opening and closing a store: the driver, the schema, the queue. Called by the composition root. */
+#include "backends/metadata/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum gh_status meta_open(const struct meta_config *cfg, struct meta_store **ret, char *err)
+{
+	struct meta_store *m = calloc(1, sizeof(*m));
+	struct db_conn *c;
+	enum gh_status st;
+
+	err[0] = '\0';
+	if (!m) {
+		snprintf(err, DB_ERR_MAX, "out of memory");
+		return GH_NOMEM;
+	}
+	m->drv = &db_sqlite;
+	m->read_only = cfg->read_only;
+	commit_queue_init(&m->queue);
+	st = m->drv->open(cfg, &m->db, err);
+	if (st == GH_OK)
+		st = m->drv->writer(m->db, &c);
+	if (st == GH_OK)
+		st = migrate(c, cfg->read_only, cfg->path, err);
+	if (st == GH_OK)
+		st = m->drv->start(m->db, err);
+	if (st != GH_OK) {
+		meta_close(&m);
+		return st;
+	}
+	*ret = m;
+	return GH_OK;
+}
+
+void meta_close(struct meta_store **ret)
+{
+	struct meta_store *m = *ret;
+
+	if (!m)
+		return;
+	m->drv->close(&m->db);
+	commit_queue_fini(&m->queue);
+	free(m);
+	*ret = NULL;
+}

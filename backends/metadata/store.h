@@ -1,0 +1,98 @@
+/* Inside the metadata room: the store and what its files share. Each .c has one idea: rows (a row into the caller's
+ * arena), read_* (questions), plan (a batch into commands), commit (the queue and the group), upkeep*, check, migrate.
+ */
+#ifndef GH_BACKENDS_METADATA_STORE_H
+#define GH_BACKENDS_METADATA_STORE_H
+
+#include "backends/metadata/driver.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+
+/* The most commits that become one transaction. */
+#define GROUP_MAX 64
+
+/* What runs under the writer's mark when it is not a batch: upkeep. now_us: the transaction's time. */
+typedef enum gh_status db_job_fn(struct db_conn *c, void *arg, int64_t now_us);
+
+/* One caller waiting for the writer; on its stack. */
+struct commit_item {
+	struct commit_item *next;
+	struct db_batch *batch; /* or */
+	db_job_fn *job;
+	void *arg;
+	uint64_t deadline_ns;
+	/* result, written by the leader before it wakes the owner */
+	enum gh_status status;
+	bool done_before;
+	int64_t time_us;
+	bool lead; /* woken to take the turn, not to go */
+	sem_t wake;
+};
+
+/* States: free -> led (one caller is the leader and owns the writer) -> led by the next waiter or free.
+ * lock covers everything here; the writer belongs to the leader without it. */
+struct commit_queue {
+	pthread_mutex_t lock;
+	struct commit_item *head, **tail;
+	unsigned waiting;
+	bool led;
+};
+
+struct meta_store {
+	const struct db_driver *drv;
+	struct db *db;
+	bool read_only;
+	struct commit_queue queue;
+};
+
+/* ---- migrate.c ---- */
+GH_MUST_CHECK enum gh_status migrate(struct db_conn *c, bool read_only, const char *path, char *err);
+
+/* ---- commit.c ---- */
+void commit_queue_init(struct commit_queue *q);
+void commit_queue_fini(struct commit_queue *q);
+/* Runs fn in a transaction, under a mark of its own, alone or with others. GH_OK: durable. It may run twice (after a
+ * commit that failed), each time from the start. */
+GH_MUST_CHECK enum gh_status commit_job(struct meta_store *m, struct meta_call *call, db_job_fn *fn, void *arg);
+
+/* ---- plan.c ---- */
+struct plan {
+	struct db_cmd *cmds;
+	unsigned cmd_count, cmd_cap;
+	struct db_value *values;
+	unsigned value_count, value_cap;
+	bool failed; /* out of memory */
+	struct gh_arena *arena; /* for strings that are made here */
+	/* enough for a PUT */
+	struct db_cmd cmds_here[8];
+	struct db_value values_here[96];
+};
+/* batch and what it points to must outlive the plan. GH_OK, GH_NOMEM, GH_BUG (a batch that makes no sense). */
+GH_MUST_CHECK enum gh_status plan_make(struct plan *p, struct gh_arena *arena, const struct meta_batch *batch,
+				       struct db_batch *ret);
+void plan_free(struct plan *p);
+
+/* ---- rows.c ---- */
+struct query { /* a reading connection held, one statement at a time */
+	struct meta_store *m;
+	struct meta_call *call;
+	struct db_conn *conn;
+	struct db_stmt *stmt;
+};
+GH_MUST_CHECK enum gh_status query_open(struct query *q, struct meta_store *m, struct meta_call *call);
+/* All statements from here on see one moment. */
+GH_MUST_CHECK enum gh_status query_snapshot(struct query *q);
+GH_MUST_CHECK enum gh_status query_prepare(struct query *q, enum sql_id id);
+void query_close(struct query *q);
+/* What the caller gets: st, or GH_NOMEM where the arena could not hold the rows. */
+enum gh_status query_result(const struct query *q, enum gh_status st);
+
+/* Room for one more of `size` bytes behind count; NULL when the arena is full. *cap starts at 0. */
+void *rows_more(struct gh_arena *a, void *rows, unsigned count, unsigned *cap, size_t size);
+char *row_str(struct gh_arena *a, struct db_stmt *s, unsigned column, uint16_t *ret_len); /* ret_len may be NULL */
+void row_loc(struct db_stmt *s, unsigned column, struct blob_loc *ret);
+#define NODE_COLUMNS 16
+void row_node(struct gh_arena *a, struct db_stmt *s, unsigned column, struct meta_node *ret);
+
+#endif
