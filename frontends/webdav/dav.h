@@ -28,7 +28,7 @@
 /* ---- one exchange ---- */
 
 struct dav_listing;
-struct dav_state { /* ex->state, in the exchange's arena */
+struct dav_state {                   /* ex->state, in the exchange's arena */
 	struct dav_xml *xml;         /* body so far, for methods that take one */
 	struct dav_listing *listing; /* PROPFIND */
 };
@@ -59,15 +59,15 @@ void dav_refuse(struct http_ex *ex, enum gh_status st, const struct vfs_req *req
 /* A refusal that has no core status. precondition: element of DAV:error, or NULL; text for people. */
 void dav_error(struct http_ex *ex, int code, const char *precondition, const char *text);
 void dav_reply_xml(struct http_ex *ex, int code, struct gh_buf *b); /* takes the memory; 500 when it failed */
-void dav_status_line(struct gh_buf *b, int code); /* "HTTP/1.1 404 Not Found" */
+void dav_status_line(struct gh_buf *b, int code);                   /* "HTTP/1.1 404 Not Found" */
 int dav_code(const struct http_ex *ex, enum gh_status st);
 
 /* ---- URIs of ours (destination.c) ---- */
 
 enum dav_where { DAV_INSIDE, DAV_OUTSIDE /* not below /dav */, DAV_FOREIGN /* another authority */, DAV_MALFORMED };
 /* uri: absolute URI or absolute path, as in Destination and If tags. host: the request's Host. On DAV_INSIDE *ret_path
- * is the rest after the prefix, still percent-encoded, within uri. Scheme, port and userinfo are not compared: a proxy in
- * front may speak https on another port. */
+ * is the rest after the prefix, still percent-encoded, within uri. Scheme, port and userinfo are not compared: a proxy
+ * in front may speak https on another port. */
 enum dav_where dav_uri(const char *uri, size_t len, const char *host, const char **ret_path, size_t *ret_len);
 
 /* ---- conditions (ifheader.c) ---- */
@@ -89,8 +89,18 @@ uint32_t dav_timeout_parse(const char *text);
 /* ---- properties (liveprops.c) ---- */
 
 enum dav_live {
-	DAV_CREATIONDATE, DAV_DISPLAYNAME, DAV_GETCONTENTLENGTH, DAV_GETCONTENTTYPE, DAV_GETETAG, DAV_GETLASTMODIFIED,
-	DAV_RESOURCETYPE, DAV_SUPPORTEDLOCK, DAV_LOCKDISCOVERY, DAV_QUOTA_USED, DAV_QUOTA_AVAILABLE, DAV_LIVE_COUNT
+	DAV_CREATIONDATE,
+	DAV_DISPLAYNAME,
+	DAV_GETCONTENTLENGTH,
+	DAV_GETCONTENTTYPE,
+	DAV_GETETAG,
+	DAV_GETLASTMODIFIED,
+	DAV_RESOURCETYPE,
+	DAV_SUPPORTEDLOCK,
+	DAV_LOCKDISCOVERY,
+	DAV_QUOTA_USED,
+	DAV_QUOTA_AVAILABLE,
+	DAV_LIVE_COUNT
 };
 /* The property of that name, or -1. */
 int dav_live_find(const char *ns, const char *name);

@@ -1,8 +1,8 @@
 /* URIs that name resources of this server: the Destination header and the tags of If (RFC 4918 sections 10.3, 10.4.2:
  * Simple-ref = absolute-URI | path-absolute). Called by copymove.c and ifheader.c. Pure.
  *
- * Clients behind a proxy that ends TLS send another scheme, port or user name than this server sees, so of the authority
- * only the host name is compared. Decoding stays with the core: the rest of the path is handed on as sent.
+ * Clients behind a proxy that ends TLS send another scheme, port or user name than this server sees, so of the
+ * authority only the host name is compared. Decoding stays with the core: the rest of the path is handed on as sent.
  */
 #include "frontends/webdav/dav.h"
 

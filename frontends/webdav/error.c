@@ -6,8 +6,7 @@
 
 #include <string.h>
 
-static const char allowed[] =
-	"OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, MKCOL, COPY, MOVE, LOCK, UNLOCK";
+static const char allowed[] = "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, MKCOL, COPY, MOVE, LOCK, UNLOCK";
 
 static bool reads(enum http_method m)
 {
@@ -184,9 +183,10 @@ static void reply_folder_page(struct http_ex *ex)
 	http_reply_header(ex, "Cache-Control", "private, no-store");
 	http_reply_header(ex, "X-Content-Type-Options", "nosniff");
 	http_reply_header(ex, "Content-Security-Policy", "default-src 'none'");
-	http_reply_static(ex, 200, "<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\"><title>Folder</title>"
-				   "<p>This is a folder. Open this address as a network drive (WebDAV), or go to the "
-				   "<a href=\"/\">browser page</a>.</p></html>\n");
+	http_reply_static(ex, 200,
+			  "<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\"><title>Folder</title>"
+			  "<p>This is a folder. Open this address as a network drive (WebDAV), or go to the "
+			  "<a href=\"/\">browser page</a>.</p></html>\n");
 }
 
 void dav_refuse(struct http_ex *ex, enum gh_status st, const struct vfs_req *req)
@@ -217,8 +217,15 @@ void dav_status_line(struct gh_buf *b, int code)
 		int code;
 		const char *reason;
 	} reasons[] = {
-		{ 200, "OK" }, { 400, "Bad Request" }, { 403, "Forbidden" }, { 404, "Not Found" }, { 409, "Conflict" },
-		{ 413, "Content Too Large" }, { 414, "URI Too Long" }, { 423, "Locked" }, { 424, "Failed Dependency" },
+		{ 200, "OK" },
+		{ 400, "Bad Request" },
+		{ 403, "Forbidden" },
+		{ 404, "Not Found" },
+		{ 409, "Conflict" },
+		{ 413, "Content Too Large" },
+		{ 414, "URI Too Long" },
+		{ 423, "Locked" },
+		{ 424, "Failed Dependency" },
 		{ 507, "Insufficient Storage" },
 	};
 	const char *reason = code < 500 ? "Refused" : "Failed";

@@ -1,5 +1,5 @@
-/* The If header (RFC 4918 section 10.4), the lock headers and Depth: text into struct vfs_cond, for every method. The core
- * evaluates; a token anywhere in the header counts as submitted.
+/* The If header (RFC 4918 section 10.4), the lock headers and Depth: text into struct vfs_cond, for every method. The
+ * core evaluates; a token anywhere in the header counts as submitted.
  *
  *   If            = 1*List | 1*(Resource-Tag 1*List)
  *   List          = "(" 1*( ["Not"] ( "<" token ">" | "[" entity-tag "]" ) ) ")"
@@ -40,8 +40,8 @@ static bool scan_coded_url(struct scan *s, const char **ret, size_t *ret_len)
 	return true;
 }
 
-/* A quoted entity tag of ours is 16 hex digits (vfs_etag); any other, and a weak one, matches nothing: strong comparison
- * is what a write needs. */
+/* A quoted entity tag of ours is 16 hex digits (vfs_etag); any other, and a weak one, matches nothing: strong
+ * comparison is what a write needs. */
 static uint64_t version_of(const char *tag, size_t len)
 {
 	uint64_t v = 0;

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #define OK_LINE "<D:status>HTTP/1.1 200 OK</D:status>"
+#define LOCKENTRY(scope)                                                                                               \
+	"<D:lockentry><D:lockscope><D:" scope "/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry>"
 #define NOT_FOUND_LINE "<D:status>HTTP/1.1 404 Not Found</D:status>"
 
 /* ---- times ---- */
@@ -244,8 +246,7 @@ static void put_resourcetype(struct gh_buf *b, const struct entry *e)
 
 static void put_supportedlock(struct gh_buf *b, const struct entry *e)
 {
-	DAV_LIT(b, "<D:lockentry><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry>"
-		   "<D:lockentry><D:lockscope><D:shared/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry>");
+	DAV_LIT(b, LOCKENTRY("exclusive") LOCKENTRY("shared"));
 }
 
 static void put_lockdiscovery(struct gh_buf *b, const struct entry *e)
@@ -275,7 +276,10 @@ static const struct live {
 	bool (*has)(const struct entry *e);
 	void (*put)(struct gh_buf *b, const struct entry *e);
 } lives[DAV_LIVE_COUNT] = {
-#define LIVE(name, in_allprop, has, put) { name, "<D:" name ">", "</D:" name ">", "<D:" name "/>", in_allprop, has, put }
+#define LIVE(name, in_allprop, has, put)                                                                               \
+	{                                                                                                              \
+		name, "<D:" name ">", "</D:" name ">", "<D:" name "/>", in_allprop, has, put                           \
+	}
 	[DAV_CREATIONDATE] = LIVE("creationdate", true, is_told, put_creationdate),
 	[DAV_DISPLAYNAME] = LIVE("displayname", true, has_name, put_displayname),
 	[DAV_GETCONTENTLENGTH] = LIVE("getcontentlength", true, is_file, put_length),

@@ -1,6 +1,6 @@
-/* PROPFIND (RFC 4918 section 9.1): stat, quota when it is asked for, then the listing page by page into a 207. What fits
- * into 1 MiB is answered whole; longer ones are streamed with one page and 64 KiB of text in memory. Loop thread of the
- * exchange.
+/* PROPFIND (RFC 4918 section 9.1): stat, quota when it is asked for, then the listing page by page into a 207. What
+ * fits into 1 MiB is answered whole; longer ones are streamed with one page and 64 KiB of text in memory. Loop thread
+ * of the exchange.
  *
  *   stat -> (quota) -> (list) -> answer, which may list again from within the stream
  */
@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define WHOLE_BYTES ((size_t)1 << 20)
-#define ENTRY_BYTES ((size_t)8 << 20)  /* one entry with all its dead properties */
+#define ENTRY_BYTES ((size_t)8 << 20) /* one entry with all its dead properties */
 #define FILL_BYTES 60000u
 #define MULTISTATUS DAV_XML_HEAD "<D:multistatus xmlns:D=\"DAV:\">"
 #define MULTISTATUS_END "</D:multistatus>"
@@ -19,9 +19,9 @@ struct dav_listing {
 	struct dav_ask ask;
 	enum dav_depth depth;
 	bool noroot;
-	struct vfs_req *self; /* stat of the resource itself */
-	struct vfs_req *page; /* of its members, while they are rendered */
-	unsigned next;        /* in the page */
+	struct vfs_req *self;     /* stat of the resource itself */
+	struct vfs_req *page;     /* of its members, while they are rendered */
+	unsigned next;            /* in the page */
 	struct gh_buf href, path; /* of the folder, with a slash at the end; behind it the name of one member */
 	size_t href_len, path_len;
 	/* stream */

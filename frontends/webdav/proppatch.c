@@ -58,7 +58,7 @@ static bool is_win32(const struct dav_el *e)
 
 struct summary {
 	unsigned count;
-	int protected;  /* index of the first live property, or -1 */
+	int protected; /* index of the first live property, or -1 */
 	bool win32_only;
 	const struct dav_el *mtime; /* the last Win32LastModifiedTime that is set */
 };
@@ -86,7 +86,8 @@ static const struct dav_el *document(struct http_ex *ex)
 	struct dav_state *s = ex->state;
 	struct dav_el *root;
 
-	return s->xml && dav_xml_finish(s->xml, &root) == GH_OK ? root : NULL; /* has been read before: cannot fail now */
+	/* It has been read before: this cannot fail now. */
+	return s->xml && dav_xml_finish(s->xml, &root) == GH_OK ? root : NULL;
 }
 
 /* ---- the answer ---- */

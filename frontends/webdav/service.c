@@ -125,8 +125,8 @@ const struct http_service http_service_dav = {
 	.name = "webdav",
 	.proto = VFS_WEBDAV,
 	.prefix = DAV_PREFIX,
-	.methods = M(OPTIONS) | M(GET) | M(HEAD) | M(PUT) | M(DELETE) | M(PROPFIND) | M(PROPPATCH) | M(MKCOL) | M(COPY) |
-		   M(MOVE) | M(LOCK) | M(UNLOCK),
+	.methods = M(OPTIONS) | M(GET) | M(HEAD) | M(PUT) | M(DELETE) | M(PROPFIND) | M(PROPPATCH) | M(MKCOL) |
+		   M(COPY) | M(MOVE) | M(LOCK) | M(UNLOCK),
 	.root_methods = M(OPTIONS) | M(PROPFIND),
 	.open_to_all = open_to_all,
 	.begin = begin,

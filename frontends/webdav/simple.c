@@ -86,8 +86,11 @@ void dav_ancestor(struct http_ex *ex)
 {
 	const int64_t age = 1577836800000000; /* 2020: it has no history, but clients want a date */
 	struct vfs_node root = { .type = VFS_FOLDER, .name = "", .made_us = age, .mtime_us = age };
-	struct vfs_node tree = { .type = VFS_FOLDER, .name = DAV_PREFIX + 1, .name_len = sizeof(DAV_PREFIX) - 2,
-				 .made_us = age, .mtime_us = age };
+	struct vfs_node tree = { .type = VFS_FOLDER,
+				 .name = &DAV_PREFIX[1],
+				 .name_len = sizeof(DAV_PREFIX) - 2,
+				 .made_us = age,
+				 .mtime_us = age };
 	enum gh_status st;
 	struct dav_ask ask;
 	struct dav_el *body;

@@ -1,6 +1,6 @@
 /* Request bodies into a tree: see xml.h. Called by service.c as bytes arrive.
  *
- * bytes -> decoder (byte order mark, UTF-16) -> guard -> 16 KiB pieces -> libxml2's push parser -> SAX handlers -> tree.
+ * bytes -> decoder (byte order mark, UTF-16) -> guard -> 16 KiB pieces -> libxml2's push parser -> handlers -> tree
  *
  * The guard is a lexer of a few states in front of the parser because libxml2 compares each attribute of a tag with all
  * others before it reports the tag (quadratic), and rescans what it holds at every push: it refuses DOCTYPE and tags
@@ -115,8 +115,8 @@ static void take_attributes(struct dav_xml *x, struct dav_el *e, int count, cons
 		a->name = or_empty(attributes[0]);
 		a->prefix = or_empty(attributes[1]);
 		a->ns = or_empty(attributes[2]);
-		a->value = attribute_value(x->arena, (const char *)attributes[3],
-					   (size_t)(attributes[4] - attributes[3]));
+		a->value =
+			attribute_value(x->arena, (const char *)attributes[3], (size_t)(attributes[4] - attributes[3]));
 		if (!strcmp(a->prefix, "xml") && !strcmp(a->name, "lang"))
 			e->lang = a->value && a->value[0] ? a->value : NULL;
 	}

@@ -1,9 +1,9 @@
 /* Request bodies: hostile XML into a small tree, fed as it arrives. libxml2 lives behind this header (xml.c).
  *
- * Refused as soon as it is seen: any DOCTYPE, more than 32 levels, 4,096 elements, 32 attributes on one element, what is
- * not well-formed (GH_INVALID); more bytes than the cap (GH_TOOLARGE). Entities other than the five of XML itself do not
- * exist; nothing is ever fetched or opened. UTF-8 and UTF-16 with or without a byte order mark; an encoding declaration
- * is ignored. One thread at a time; different documents on different threads.
+ * Refused as soon as it is seen: any DOCTYPE, more than 32 levels, 4,096 elements, 32 attributes on one element, what
+ * is not well-formed (GH_INVALID); more bytes than the cap (GH_TOOLARGE). Entities other than the five of XML itself do
+ * not exist; nothing is ever fetched or opened. UTF-8 and UTF-16 with or without a byte order mark; an encoding
+ * declaration is ignored. One thread at a time; different documents on different threads.
  */
 #ifndef GH_FRONTENDS_WEBDAV_XML_H
 #define GH_FRONTENDS_WEBDAV_XML_H
@@ -19,7 +19,7 @@ struct dav_attr {
 	const char *ns, *prefix, *name; /* "" = none */
 	const char *value;
 };
-struct dav_bind { /* xmlns:prefix="uri" */
+struct dav_bind {                 /* xmlns:prefix="uri" */
 	const char *prefix, *uri; /* "" = none */
 };
 

@@ -1,5 +1,6 @@
-/* Element content back into text, for dead properties and lock owners: called by proppatch.c and lock.c. The text is put
- * into other documents later, so it declares every prefix that it uses; those documents have no default namespace. Pure.
+/* Element content back into text, for dead properties and lock owners: called by proppatch.c and lock.c. The text is
+ * put into other documents later, so it declares every prefix that it uses; those documents have no default namespace.
+ * Pure.
  */
 #include "frontends/webdav/xml.h"
 

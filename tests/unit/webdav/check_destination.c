@@ -65,8 +65,14 @@ END_TEST
 START_TEST(another_authority_is_foreign)
 {
 	static const char *const forms[] = {
-		"http://other/dav/x", "https://files.example.evil/dav/x", "http://files.example@evil/dav/x",
-		"http://evil#@h/dav/x", "ftp://h/dav/x", "file:///dav/x", "http://h2/dav/x", "http://other",
+		"http://other/dav/x",
+		"https://files.example.evil/dav/x",
+		"http://files.example@evil/dav/x",
+		"http://evil#@h/dav/x",
+		"ftp://h/dav/x",
+		"file:///dav/x",
+		"http://h2/dav/x",
+		"http://other",
 	};
 
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
@@ -99,8 +105,9 @@ END_TEST
 START_TEST(what_is_no_uri_is_malformed)
 {
 	static const char *const forms[] = {
-		"dav/x", "x", "http:", "http:/", "http:///dav/x", "://h/dav/x", "//h/dav/x", "mailto:a", "1http://h/dav/x",
-		"/dav/a b", "/dav/a?b", "/dav/a#b", "/dav/a\x01", "/dav/a\r\nX: y", "http://h?/dav/x",
+		"dav/x",      "x",         "http:",      "http:/",          "http:///dav/x",
+		"://h/dav/x", "//h/dav/x", "mailto:a",   "1http://h/dav/x", "/dav/a b",
+		"/dav/a?b",   "/dav/a#b",  "/dav/a\x01", "/dav/a\r\nX: y",  "http://h?/dav/x",
 	};
 
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)

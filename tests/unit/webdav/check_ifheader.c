@@ -56,8 +56,10 @@ END_TEST
 
 START_TEST(foreign_weak_and_odd_etags_are_well_formed_and_match_nothing)
 {
-	static const char *const tags[] = { "(  [W/\"0000000000000abc\"])", "([\"\"])", "([\"0000000000000ABC\"])",
-					    "([\"abc]) <x> (\"])", "([ \"a b\" ])", "([\"000000000000000g\"])" };
+	static const char *const tags[] = {
+		"(  [W/\"0000000000000abc\"])", "([\"\"])",      "([\"0000000000000ABC\"])",
+		"([\"abc]) <x> (\"])",          "([ \"a b\" ])", "([\"000000000000000g\"])"
+	};
 
 	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
 		ck_assert_msg(parse(tags[i]) == GH_OK, "%s", tags[i]);
@@ -80,8 +82,8 @@ END_TEST
 
 START_TEST(a_tag_that_names_nothing_of_ours_makes_its_lists_foreign)
 {
-	static const char *const tags[] = { "<http://other/dav/a> (<t:1>)", "</elsewhere> (<t:1>)", "</dav/%00> (<t:1>)",
-					    "</dav/../x> (<t:1>)", "<urn://x/y> (<t:1>)" };
+	static const char *const tags[] = { "<http://other/dav/a> (<t:1>)", "</elsewhere> (<t:1>)",
+					    "</dav/%00> (<t:1>)", "</dav/../x> (<t:1>)", "<urn://x/y> (<t:1>)" };
 
 	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
 		ck_assert_msg(parse(tags[i]) == GH_OK, "%s", tags[i]);
@@ -94,8 +96,12 @@ END_TEST
 
 START_TEST(a_well_formed_header_with_an_unknown_token_is_never_malformed)
 {
-	static const char *const good[] = { "(<a>)", "(<DAV:no-lock>)", "(Not <DAV:no-lock>)", "(<a)b(c> <d>)",
-					    "(<opaquelocktoken:not-a-uuid>)", "(<t:1>)(<t:2>)(<t:3>)" };
+	static const char *const good[] = { "(<a>)",
+					    "(<DAV:no-lock>)",
+					    "(Not <DAV:no-lock>)",
+					    "(<a)b(c> <d>)",
+					    "(<opaquelocktoken:not-a-uuid>)",
+					    "(<t:1>)(<t:2>)(<t:3>)" };
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		ck_assert_msg(parse(good[i]) == GH_OK, "%s", good[i]);
@@ -105,10 +111,44 @@ END_TEST
 START_TEST(a_malformed_header_is_refused)
 {
 	static const char *const bad[] = {
-		"", " ", "(", ")", "()", "( )", "(<", "(<>", "(<>)", "([", "([)", "([])", "([\"a\")", "([\"a])", "(Not",
-		"(Not)", "(Not Not <a>)", "(<a>", "<a>", "<a> <b> (<c>)", "((<a>))", "(<a>))", "(<a>) <http://h/dav/x> (<b>)",
-		"</dav/x>", "</dav/x> (<a>) </dav/y>", "(<a b>)", "(<a<b>)", "(<a>) x", "x (<a>)", "([W/a])", "([w/\"a\"])",
-		"(\"a\")", "<http://", "(<a>,<b>)", "(No <a>)", "<> (<a>)", "<x y> (<a>)", "([\"a\x01\"])",
+		"",
+		" ",
+		"(",
+		")",
+		"()",
+		"( )",
+		"(<",
+		"(<>",
+		"(<>)",
+		"([",
+		"([)",
+		"([])",
+		"([\"a\")",
+		"([\"a])",
+		"(Not",
+		"(Not)",
+		"(Not Not <a>)",
+		"(<a>",
+		"<a>",
+		"<a> <b> (<c>)",
+		"((<a>))",
+		"(<a>))",
+		"(<a>) <http://h/dav/x> (<b>)",
+		"</dav/x>",
+		"</dav/x> (<a>) </dav/y>",
+		"(<a b>)",
+		"(<a<b>)",
+		"(<a>) x",
+		"x (<a>)",
+		"([W/a])",
+		"([w/\"a\"])",
+		"(\"a\")",
+		"<http://",
+		"(<a>,<b>)",
+		"(No <a>)",
+		"<> (<a>)",
+		"<x y> (<a>)",
+		"([\"a\x01\"])",
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)

@@ -39,8 +39,14 @@ static enum gh_status asked(const char *xml)
 
 static struct vfs_node file(void)
 {
-	return (struct vfs_node){ .id = 7, .version = 0xabc, .type = VFS_FILE, .name = "a.txt", .name_len = 5, .size = 12,
-				  .made_us = 0, .mtime_us = 784111777 * GH_S_US };
+	return (struct vfs_node){ .id = 7,
+				  .version = 0xabc,
+				  .type = VFS_FILE,
+				  .name = "a.txt",
+				  .name_len = 5,
+				  .size = 12,
+				  .made_us = 0,
+				  .mtime_us = 784111777 * GH_S_US };
 }
 
 static struct vfs_node folder(void)
@@ -111,9 +117,10 @@ START_TEST(what_is_not_there_is_404_inside_the_response)
 
 	n.props = &dead;
 	n.prop_count = 1;
-	ck_assert_int_eq(asked("<D:propfind xmlns:D='DAV:' xmlns:x='urn:x'><D:prop><D:getetag/><x:here/><x:gone/><none/>"
-			       "<D:resourcetype/><x:gone/><D:unknown/></D:prop></D:propfind>"),
-			 GH_OK);
+	ck_assert_int_eq(
+		asked("<D:propfind xmlns:D='DAV:' xmlns:x='urn:x'><D:prop><D:getetag/><x:here/><x:gone/><none/>"
+		      "<D:resourcetype/><x:gone/><D:unknown/></D:prop></D:propfind>"),
+		GH_OK);
 	ck_assert_uint_eq(dav_ask_flags(&ask), VFS_WITH_PROPS);
 	r = render(&n);
 	ck_assert_str_eq(r, "<D:response><D:href>/dav/x</D:href><D:propstat><D:prop><D:resourcetype><D:collection/>"
@@ -160,9 +167,10 @@ START_TEST(quota_is_told_when_asked_and_of_folders_and_never_as_a_guess)
 	struct vfs_node n = folder(), f = file();
 	const char *r;
 
-	ck_assert_int_eq(asked("<propfind xmlns='DAV:'><allprop/><include><quota-used-bytes/><quota-available-bytes/></include>"
-			       "</propfind>"),
-			 GH_OK);
+	ck_assert_int_eq(
+		asked("<propfind xmlns='DAV:'><allprop/><include><quota-used-bytes/><quota-available-bytes/></include>"
+		      "</propfind>"),
+		GH_OK);
 	ck_assert(dav_ask_wants_quota(&ask));
 	ask.quota_known = true;
 	ask.quota_used = 5;
@@ -211,8 +219,13 @@ END_TEST
 START_TEST(locks_are_shown_with_their_roots)
 {
 	struct vfs_lock locks[] = {
-		{ .token = "urn:uuid:1", .path = "/x", .owner_xml = "<h xmlns=\"DAV:\">ann</h>", .user = "ann",
-		  .exclusive = true, .timeout_s = 600, .remaining_s = 599 },
+		{ .token = "urn:uuid:1",
+		  .path = "/x",
+		  .owner_xml = "<h xmlns=\"DAV:\">ann</h>",
+		  .user = "ann",
+		  .exclusive = true,
+		  .timeout_s = 600,
+		  .remaining_s = 599 },
 		{ .token = "urn:uuid:2", .path = "/", .owner_xml = "", .user = "bob", .deep = true, .remaining_s = 5 },
 	};
 	struct vfs_node n = file();
@@ -223,8 +236,10 @@ START_TEST(locks_are_shown_with_their_roots)
 	ck_assert_int_eq(asked("<propfind xmlns='DAV:'><prop><lockdiscovery/></prop></propfind>"), GH_OK);
 	ck_assert_uint_eq(dav_ask_flags(&ask), VFS_WITH_LOCKS);
 	r = render(&n);
-	has(r, "<D:activelock><D:locktype><D:write/></D:locktype><D:lockscope><D:exclusive/></D:lockscope><D:depth>0</D:depth>"
-	       "<D:owner><h xmlns=\"DAV:\">ann</h></D:owner><D:timeout>Second-599</D:timeout><D:locktoken><D:href>urn:uuid:1"
+	has(r, "<D:activelock><D:locktype><D:write/></D:locktype><D:lockscope><D:exclusive/></D:lockscope><D:depth>0</"
+	       "D:depth>"
+	       "<D:owner><h "
+	       "xmlns=\"DAV:\">ann</h></D:owner><D:timeout>Second-599</D:timeout><D:locktoken><D:href>urn:uuid:1"
 	       "</D:href></D:locktoken><D:lockroot><D:href>/dav/x</D:href></D:lockroot></D:activelock>");
 	has(r, "<D:shared/></D:lockscope><D:depth>infinity</D:depth><D:timeout>Second-5<");
 	has(r, "<D:lockroot><D:href>/dav/</D:href></D:lockroot>");
@@ -240,11 +255,12 @@ START_TEST(dates_agree_with_the_c_library_over_eight_thousand_years)
 
 		gmtime_r(&t, &tm);
 		strftime(want, sizeof(want), "%a, %d %b ", &tm);
-		sprintf(want + strlen(want), "%04d %02d:%02d:%02d GMT", tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+		sprintf(want + strlen(want), "%04d %02d:%02d:%02d GMT", tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
+			tm.tm_sec);
 		dav_time_http(got, s * GH_S_US + (s < 0 ? 0 : 999999));
 		ck_assert_str_eq(got, want);
-		sprintf(want, "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-			tm.tm_min, tm.tm_sec);
+		sprintf(want, "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+			tm.tm_hour, tm.tm_min, tm.tm_sec);
 		dav_time_rfc3339(got, s * GH_S_US);
 		ck_assert_str_eq(got, want);
 	}

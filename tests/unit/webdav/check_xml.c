@@ -72,10 +72,11 @@ START_TEST(elements_come_with_their_namespaces)
 {
 	struct dav_el *root, *prop;
 
-	ck_assert_int_eq(parse("<?xml version=\"1.0\"?>\n<D:propfind xmlns:D=\"DAV:\"><D:prop><x xmlns='urn:x'/><y/></D:prop>"
-			       "</D:propfind>\n",
-			       &root),
-			 GH_OK);
+	ck_assert_int_eq(
+		parse("<?xml version=\"1.0\"?>\n<D:propfind xmlns:D=\"DAV:\"><D:prop><x xmlns='urn:x'/><y/></D:prop>"
+		      "</D:propfind>\n",
+		      &root),
+		GH_OK);
 	ck_assert(dav_is(root, "propfind"));
 	prop = dav_child(root, "prop");
 	ck_assert_ptr_nonnull(prop);
@@ -121,7 +122,8 @@ START_TEST(utf16_and_byte_order_marks_parse_in_pieces_of_any_size)
 		if (kind < 4) {
 			len = utf16(buf, text, kind & 1, kind & 2);
 		} else {
-			len = (size_t)snprintf((char *)buf, sizeof(buf), "\xEF\xBB\xBF<a xmlns='DAV:'>x\xF0\x9F\x98\x80</a>");
+			len = (size_t)snprintf((char *)buf, sizeof(buf),
+					       "\xEF\xBB\xBF<a xmlns='DAV:'>x\xF0\x9F\x98\x80</a>");
 		}
 		for (size_t step = 1; step < 9; step++) {
 			ck_assert_msg(parse_in(buf, len, step, &root) == GH_OK, "kind %u step %zu", kind, step);
@@ -134,8 +136,8 @@ END_TEST
 
 START_TEST(surrogates_pair_up_or_are_refused)
 {
-	static const unsigned char pair[] = { 0xFF, 0xFE, '<', 0, 'a', 0, '>', 0, 0x3D, 0xD8, 0x00, 0xDE,
-					      '<',  0,	  '/', 0, 'a', 0, '>', 0 };
+	static const unsigned char pair[] = { 0xFF, 0xFE, '<', 0, 'a', 0, '>', 0, 0x3D, 0xD8,
+					      0x00, 0xDE, '<', 0, '/', 0, 'a', 0, '>',  0 };
 	unsigned char bad[sizeof(pair)];
 	struct dav_el *root;
 
@@ -171,7 +173,8 @@ START_TEST(content_survives_with_markup_whitespace_and_prefixes)
 		{ "<p xmlns:x='urn:x'><b x:a='1'/></p>", "<b xmlns:x=\"urn:x\" x:a=\"1\"/>" },
 		{ "<p xmlns:x='urn:1'><x:a><x:b xmlns:x='urn:2'/><x:c/></x:a></p>",
 		  "<x:a xmlns:x=\"urn:1\"><x:b xmlns:x=\"urn:2\"/><x:c/></x:a>" },
-		{ "<p><b xml:lang='de' xml:space='preserve'> </b></p>", "<b xml:lang=\"de\" xml:space=\"preserve\"> </b>" },
+		{ "<p><b xml:lang='de' xml:space='preserve'> </b></p>",
+		  "<b xml:lang=\"de\" xml:space=\"preserve\"> </b>" },
 		{ "<p>\xF0\x9F\x98\x80\xC3\xA9&#xE9;</p>", "\xF0\x9F\x98\x80\xC3\xA9\xC3\xA9" },
 	};
 
@@ -203,9 +206,28 @@ END_TEST
 START_TEST(what_is_not_well_formed_is_refused)
 {
 	static const char *const bad[] = {
-		"<a>", "<a></b>", "x", "<a/><b/>", "<a", "</a>", "<a b=c/>", "<a>&nbsp;</a>", "<a>&#0;</a>", "<a>\x01</a>",
-		"<a>\xFF</a>", "<a xmlns:x=''><x:b/></a>", "<x:a/>", "<a b='1' b='2'/>", "\xEF\xBB\xBF", "  ", "<!-- -->",
-		"<a><!--</a>", "<a><!-x></a>", "<a>]]></a>", "<?xml version='1.0'?>", " <?xml version='1.0'?><a/>",
+		"<a>",
+		"<a></b>",
+		"x",
+		"<a/><b/>",
+		"<a",
+		"</a>",
+		"<a b=c/>",
+		"<a>&nbsp;</a>",
+		"<a>&#0;</a>",
+		"<a>\x01</a>",
+		"<a>\xFF</a>",
+		"<a xmlns:x=''><x:b/></a>",
+		"<x:a/>",
+		"<a b='1' b='2'/>",
+		"\xEF\xBB\xBF",
+		"  ",
+		"<!-- -->",
+		"<a><!--</a>",
+		"<a><!-x></a>",
+		"<a>]]></a>",
+		"<?xml version='1.0'?>",
+		" <?xml version='1.0'?><a/>",
 		"L\x6F\xA7\x94", /* EBCDIC */
 	};
 	struct dav_el *root;
@@ -231,8 +253,12 @@ END_TEST
 START_TEST(a_doctype_is_refused_as_soon_as_it_begins)
 {
 	static const char *const bad[] = {
-		"<!DOCTYPE a><a/>", "<?xml version='1.0'?><!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>",
-		"<!DOCTYPE a SYSTEM 'file:///etc/passwd'><a/>", "<!doctype a><a/>", "<!ENTITY x 'y'>", "<!-- c --><!DOCTYPE a><a/>",
+		"<!DOCTYPE a><a/>",
+		"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>",
+		"<!DOCTYPE a SYSTEM 'file:///etc/passwd'><a/>",
+		"<!doctype a><a/>",
+		"<!ENTITY x 'y'>",
+		"<!-- c --><!DOCTYPE a><a/>",
 		"<!DOCTYPE a [<!ENTITY % p SYSTEM 'http://169.254.169.254/'>%p;]><a/>",
 	};
 	struct dav_el *root;
@@ -321,7 +347,8 @@ START_TEST(hostile_documents_cost_less_than_fifty_milliseconds)
 		{ "instructions", repeat("<a>", "<?x?>", CAP / 5 - 10, "</a>") },
 		{ "CDATA", repeat("<a>", "<![CDATA[]]>", CAP / 12 - 10, "</a>") },
 		{ "open CDATA", repeat("<a><![CDATA[", "]", CAP - 20, "") },
-		{ "attributes behind a comment that closes late", repeat("<a><!--->  <b c=\" --><d ", "e='' ", 50000, "/></a>") },
+		{ "attributes behind a comment that closes late",
+		  repeat("<a><!--->  <b c=\" --><d ", "e='' ", 50000, "/></a>") },
 		{ "attributes behind quotes", repeat("<a b='<\"' ", "c='' ", 50000, "/>") },
 	};
 	struct dav_el *root;
@@ -334,7 +361,8 @@ START_TEST(hostile_documents_cost_less_than_fifty_milliseconds)
 			dav_xml_free(&doc);
 			spent = cpu_ms() - before;
 			ck_assert(st == GH_OK || st == GH_INVALID || st == GH_TOOLARGE);
-			ck_assert_msg(spent < 50.0 * SLOWNESS, "%s (bytewise %u): %.1f ms", cases[i].what, bytewise, spent);
+			ck_assert_msg(spent < 50.0 * SLOWNESS, "%s (bytewise %u): %.1f ms", cases[i].what, bytewise,
+				      spent);
 		}
 		free(cases[i].text);
 	}
