@@ -6,10 +6,10 @@
 #include "core/base/clock.h"
 #include "core/base/id.h"
 #include "core/change.h"
-#include "core/content.h"
+#include "core/compact.h"
 #include "core/upload.h"
 
-/* A version that grew by appending keeps its parts up to here; see ARCHITECTURE.md, "Parts". */
+/* No version has more parts than this; they are rewritten in the background long before. */
 #define PARTS_MAX 240u
 
 /* Everything that decides, for begin and commit alike. */
@@ -93,7 +93,7 @@ static enum gh_status new_parts(struct vfs_work *w, const struct place *p, struc
 		parts[n++] = w->stored;
 	*ret = parts;
 	*ret_count = n;
-	return n > PARTS_MAX ? GH_BUSY : GH_OK;
+	return GH_OK;
 }
 
 static bool is_plain(const struct meta_part *parts, unsigned count)
@@ -156,6 +156,10 @@ static enum gh_status commit_version(struct vfs_work *w, const struct place *p)
 	enum gh_status st = new_parts(w, p, &parts, &count, &kept);
 	if (st != GH_OK)
 		return st;
+	if (count > PARTS_MAX) { /* the background did not keep up: now, then decide again */
+		st = compact_now(r->core, w->tenant, p->node.id);
+		return st == GH_OK ? GH_STALE : st;
+	}
 	if (count == 1 && !is_plain(parts, 1)) {
 		if (parts[0].len < 2)
 			return GH_UNSUPPORTED;
@@ -163,7 +167,7 @@ static enum gh_status commit_version(struct vfs_work *w, const struct place *p)
 		kept = count;
 	}
 	struct change ch;
-	change_init(&ch, w, 4 * PARTS_MAX);
+	change_init(&ch, w, META_STEPS_MAX); /* three for each kept part, a handful more */
 	change_slot(&ch, p);
 	struct meta_node n = { .type = META_FILE, .owner = w->caller.user };
 	describe(&n, w, parts, count, gh_id_new(), r->mtime_us != INT64_MIN ? r->mtime_us : gh_real_us());
@@ -191,6 +195,8 @@ static enum gh_status commit_version(struct vfs_work *w, const struct place *p)
 	ch.batch.event.bytes += (int64_t)n.size;
 	st = change_commit(&ch);
 	if (st == GH_OK) {
+		if (count > COMPACT_ABOVE && count % 32 == 1)
+			compact_later(r->core, w->tenant, n.id);
 		r->created = !p->exists;
 		if (p->exists) {
 			n.name = p->node.name;

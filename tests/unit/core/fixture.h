@@ -1,0 +1,42 @@
+/* A whole core for a test: SQLite and local blobs in a temporary folder, one loop. Requests are made and waited for from
+ * the test's thread; they run on the loop like a door's. */
+#ifndef GH_TESTS_CORE_FIXTURE_H
+#define GH_TESTS_CORE_FIXTURE_H
+
+#include "core/control_house.h"
+
+struct house_fixture {
+	char dir[64];
+	struct meta_store *meta;
+	struct blob_backend *blobs;
+	struct gh_core *core;
+	struct gh_loop *loop;
+	struct vfs_session *admin; /* owner of `default` */
+	struct tenant *tenant;
+};
+
+void fixture_open(struct house_fixture *f);
+void fixture_close(struct house_fixture *f);
+/* A user of `default` without any right; id in *ret_id. */
+struct vfs_session *fixture_user(struct house_fixture *f, const char *name, uint64_t *ret_id);
+void fixture_grant(struct house_fixture *f, const char *path, uint64_t user, unsigned allow, unsigned deny);
+
+/* Runs fn(arg) on the loop and waits. */
+void fixture_on_loop(struct house_fixture *f, void (*fn)(void *arg), void *arg);
+
+/* A request with its path (and destination) set. */
+struct vfs_req *fixture_req(struct house_fixture *f, enum vfs_op op, struct vfs_session *s, const char *path,
+			    const char *dest);
+/* Submits and waits; status. */
+enum gh_status fixture_run(struct house_fixture *f, struct vfs_req *r);
+void fixture_free(struct house_fixture *f, struct vfs_req **r);
+/* fixture_req, run, free. */
+enum gh_status fixture_do(struct house_fixture *f, enum vfs_op op, struct vfs_session *s, const char *path,
+			  const char *dest, unsigned flags);
+enum gh_status fixture_put(struct house_fixture *f, struct vfs_session *s, const char *path, const void *data, size_t len,
+			   unsigned flags, uint64_t offset);
+/* Content of a file, malloc'ed, NUL added; NULL when it cannot be read (*ret_st says why). */
+char *fixture_get(struct house_fixture *f, struct vfs_session *s, const char *path, size_t *ret_len,
+		  enum gh_status *ret_st);
+
+#endif
