@@ -8,7 +8,7 @@ static void done(struct http_ex *ex, struct vfs_req *req)
 	if (req->status != GH_OK)
 		http_refuse(ex, req->status, req);
 	else
-		http_reply(ex, req->created ? 201 : 204, NULL, 0);
+		dav_reply_empty(ex, req->created ? 201 : 204, req);
 	vfs_req_free(&req);
 }
 

@@ -58,8 +58,11 @@ bool dav_body(struct http_ex *ex, struct dav_el **ret_root);
 void dav_refuse(struct http_ex *ex, enum gh_status st, const struct vfs_req *req);
 /* A refusal that has no core status. precondition: element of DAV:error, or NULL; text for people. */
 void dav_error(struct http_ex *ex, int code, const char *precondition, const char *text);
-void dav_reply_xml(struct http_ex *ex, int code, struct gh_buf *b); /* takes the memory; 500 when it failed */
-void dav_status_line(struct gh_buf *b, int code);                   /* "HTTP/1.1 404 Not Found" */
+/* Takes the memory of b; 500 when it failed. req, for the access log, may be NULL. */
+void dav_reply_xml(struct http_ex *ex, int code, struct gh_buf *b, struct vfs_req *req);
+void dav_reply_empty(struct http_ex *ex, int code, struct vfs_req *req);
+void dav_folder_page(struct http_ex *ex, struct vfs_req *req); /* GET and HEAD of a collection; consumes req */
+void dav_status_line(struct gh_buf *b, int code);              /* "HTTP/1.1 404 Not Found" */
 int dav_code(const struct http_ex *ex, enum gh_status st);
 
 /* ---- URIs of ours (destination.c) ---- */
@@ -77,7 +80,7 @@ GH_MUST_CHECK enum gh_status dav_if_parse(struct gh_arena *a, const char *text, 
 					  const struct gh_name_rule *rule, struct vfs_cond *cond);
 /* All conditions of the exchange into req->cond. */
 GH_MUST_CHECK enum gh_status dav_cond(struct http_ex *ex, struct vfs_req *req);
-/* The same for http_put_begin: only If. */
+/* The same for http_put_begin. */
 struct vfs_cond *dav_put_cond(struct http_ex *ex, struct vfs_req *req, enum gh_status *ret_st);
 /* Makes a lock token count as submitted. */
 void dav_cond_add_token(struct vfs_req *req, const char *token);

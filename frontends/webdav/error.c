@@ -138,13 +138,22 @@ static const char *precondition_of(const struct http_ex *ex, enum gh_status st, 
 	return NULL;
 }
 
-void dav_reply_xml(struct http_ex *ex, int code, struct gh_buf *b)
+void dav_reply_empty(struct http_ex *ex, int code, struct vfs_req *req)
+{
+	if (req)
+		vfs_req_log(req, http_method_name(ex->method), code, 0);
+	http_reply(ex, code, NULL, 0);
+}
+
+void dav_reply_xml(struct http_ex *ex, int code, struct gh_buf *b, struct vfs_req *req)
 {
 	if (b->failed) {
 		gh_buf_fini(b);
-		http_reply(ex, 500, NULL, 0);
+		dav_reply_empty(ex, 500, req);
 		return;
 	}
+	if (req)
+		vfs_req_log(req, http_method_name(ex->method), code, b->len);
 	http_reply_header(ex, "Content-Type", DAV_XML_TYPE);
 	http_reply_header(ex, "Cache-Control", "private, no-store");
 	http_reply_buf(ex, code, b);
@@ -168,7 +177,7 @@ static void reply_error(struct http_ex *ex, int code, const char *precondition, 
 	DAV_LIT(&b, "</G:message></D:error>");
 	if (code == 405)
 		http_reply_header(ex, "Allow", allowed);
-	dav_reply_xml(ex, code, &b);
+	dav_reply_xml(ex, code, &b, NULL);
 }
 
 void dav_error(struct http_ex *ex, int code, const char *precondition, const char *text)
@@ -177,8 +186,9 @@ void dav_error(struct http_ex *ex, int code, const char *precondition, const cha
 }
 
 /* Office asks HEAD of folders, people open them in a browser: 200, and nothing of what is inside. */
-static void reply_folder_page(struct http_ex *ex)
+void dav_folder_page(struct http_ex *ex, struct vfs_req *req)
 {
+	vfs_req_log(req, http_method_name(ex->method), 200, 0);
 	http_reply_header(ex, "Content-Type", "text/html; charset=utf-8");
 	http_reply_header(ex, "Cache-Control", "private, no-store");
 	http_reply_header(ex, "X-Content-Type-Options", "nosniff");
@@ -187,6 +197,7 @@ static void reply_folder_page(struct http_ex *ex)
 			  "<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\"><title>Folder</title>"
 			  "<p>This is a folder. Open this address as a network drive (WebDAV), or go to the "
 			  "<a href=\"/\">browser page</a>.</p></html>\n");
+	vfs_req_free(&req);
 }
 
 void dav_refuse(struct http_ex *ex, enum gh_status st, const struct vfs_req *req)
@@ -196,10 +207,8 @@ void dav_refuse(struct http_ex *ex, enum gh_status st, const struct vfs_req *req
 	int code = dav_code(ex, st);
 	bool href;
 
-	if (st == GH_ISDIR && (ex->method == HTTP_GET || ex->method == HTTP_HEAD)) {
-		reply_folder_page(ex);
-		return;
-	}
+	if (req) /* as it goes out here; the request is only read otherwise */
+		vfs_req_log((struct vfs_req *)req, http_method_name(ex->method), code, 0);
 	if (code == 304) {
 		http_reply(ex, code, NULL, 0);
 		return;

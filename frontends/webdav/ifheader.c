@@ -246,15 +246,8 @@ enum gh_status dav_cond(struct http_ex *ex, struct vfs_req *req)
 
 struct vfs_cond *dav_put_cond(struct http_ex *ex, struct vfs_req *req, enum gh_status *ret_st)
 {
-	const char *text = http_header(ex, "If");
-	struct vfs_cond *cond;
-
-	*ret_st = GH_OK;
-	if (!text)
-		return NULL;
-	cond = gh_alloc(req->arena, sizeof(*cond));
-	*ret_st = cond ? dav_if_parse(req->arena, text, ex->host, vfs_session_rule(ex->session), cond) : GH_NOMEM;
-	return cond;
+	*ret_st = dav_cond(ex, req);
+	return req->cond;
 }
 
 void dav_cond_add_token(struct vfs_req *req, const char *token)

@@ -13,7 +13,7 @@ static void put_lockdiscovery(struct gh_buf *b, const struct vfs_lock *l, bool f
 }
 
 /* Something below is locked: it is named with 423, the tree itself failed because of it (section 9.10.9). */
-static void reply_member_locked(struct http_ex *ex, const struct vfs_req *req)
+static void reply_member_locked(struct http_ex *ex, struct vfs_req *req)
 {
 	struct gh_buf b;
 
@@ -24,7 +24,7 @@ static void reply_member_locked(struct http_ex *ex, const struct vfs_req *req)
 		    "</D:response><D:response><D:href>");
 	dav_href(&b, req->path->text, true);
 	DAV_LIT(&b, "</D:href><D:status>HTTP/1.1 424 Failed Dependency</D:status></D:response></D:multistatus>");
-	dav_reply_xml(ex, 207, &b);
+	dav_reply_xml(ex, 207, &b, req);
 }
 
 static bool blocked_below(const struct vfs_req *req)
@@ -49,7 +49,7 @@ static void locked(struct http_ex *ex, struct vfs_req *req)
 		http_reply_header(ex, "Lock-Token", b.failed ? "" : b.data);
 		gh_buf_clear(&b);
 		put_lockdiscovery(&b, &req->lock, req->node.type == VFS_FOLDER);
-		dav_reply_xml(ex, req->created ? 201 : 200, &b);
+		dav_reply_xml(ex, req->created ? 201 : 200, &b, req);
 	}
 	vfs_req_free(&req);
 }
@@ -65,7 +65,7 @@ static void refreshed(struct http_ex *ex, struct vfs_req *req)
 		gh_buf_init(&b, 65536);
 		/* Refreshed through a member, or deep: its root is a folder. */
 		put_lockdiscovery(&b, l, l->deep || strcmp(l->path, req->path->text) != 0 || req->path->trailing_slash);
-		dav_reply_xml(ex, 200, &b);
+		dav_reply_xml(ex, 200, &b, req);
 	}
 	vfs_req_free(&req);
 }
@@ -138,7 +138,7 @@ static void unlocked(struct http_ex *ex, struct vfs_req *req)
 	if (req->status != GH_OK)
 		http_refuse(ex, req->status, req);
 	else
-		http_reply(ex, 204, NULL, 0);
+		dav_reply_empty(ex, 204, req);
 	vfs_req_free(&req);
 }
 

@@ -191,7 +191,7 @@ static bool reply_whole(struct http_ex *ex, struct dav_listing *l)
 		gh_buf_fini(&b);
 		return false;
 	}
-	dav_reply_xml(ex, 207, &b);
+	dav_reply_xml(ex, 207, &b, l->page ? l->page : l->self);
 	return true;
 }
 
@@ -205,6 +205,7 @@ static void answer(struct http_ex *ex)
 	gh_buf_clear(&l->text);
 	DAV_LIT(&l->text, MULTISTATUS);
 	put_self(&l->text, l);
+	vfs_req_log(l->page ? l->page : l->self, http_method_name(ex->method), 207, 0);
 	http_reply_header(ex, "Content-Type", DAV_XML_TYPE);
 	http_reply_header(ex, "Cache-Control", "private, no-store");
 	http_reply_stream(ex, 207, fill);

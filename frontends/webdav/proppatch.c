@@ -157,7 +157,7 @@ static const struct dav_el *change_at(const struct dav_el *root, int index)
 }
 
 /* failed: index of the change that was refused with code, or -1. */
-static void reply(struct http_ex *ex, const struct vfs_req *req, int failed, int code)
+static void reply(struct http_ex *ex, struct vfs_req *req, int failed, int code)
 {
 	const struct dav_el *root = document(ex), *e = change_at(root, failed);
 	struct gh_buf b;
@@ -170,7 +170,7 @@ static void reply(struct http_ex *ex, const struct vfs_req *req, int failed, int
 		put_failed(&b, e, code);
 	put_others(&b, root, e, e ? 424 : 200);
 	DAV_LIT(&b, "</D:response></D:multistatus>");
-	dav_reply_xml(ex, 207, &b);
+	dav_reply_xml(ex, 207, &b, req);
 }
 
 /* ---- one step after the other ---- */

@@ -9,7 +9,7 @@
 
 static void serve_get(struct http_ex *ex)
 {
-	http_serve_file(ex, NULL);
+	http_serve(ex, NULL, dav_folder_page);
 }
 
 /* end: called when the body is there. xml_max: longest body; 0 = the method has none of its own. */
@@ -59,10 +59,7 @@ static void begin(struct http_ex *ex)
 	} else if (condition && strlen(condition) > DAV_IF_MAX) {
 		dav_error(ex, 431, NULL, "the If header is too long");
 	} else if (ex->method == HTTP_PUT) {
-		if (http_header(ex, "Content-Range")) /* RFC 9110 section 14.5: a part is not the whole */
-			http_refuse(ex, GH_INVALID, NULL);
-		else
-			http_put_begin(ex, dav_put_cond, dav_put_done);
+		http_put_begin(ex, dav_put_cond, dav_put_done);
 	} else if (ex->method == HTTP_MKCOL && ex->has_body) {
 		dav_error(ex, 415, NULL, "a body of MKCOL means nothing here"); /* RFC 4918 section 9.3 */
 	} else if (methods[ex->method].xml_max && ex->has_body) {
@@ -73,17 +70,12 @@ static void begin(struct http_ex *ex)
 static enum gh_status body(struct http_ex *ex, const void *data, size_t len)
 {
 	struct dav_state *s = ex->state;
-	enum gh_status st = GH_OK;
 
 	if (ex->method == HTTP_PUT)
 		return http_put_body(ex, data, len);
 	if (s->xml)
-		st = dav_xml_feed(s->xml, data, len);
-	else if (ex->body_received > UNWANTED_BODY_MAX)
-		st = GH_TOOLARGE;
-	if (st != GH_OK)
-		http_refuse(ex, st, NULL);
-	return GH_OK;
+		return dav_xml_feed(s->xml, data, len);
+	return ex->body_received + len > UNWANTED_BODY_MAX ? GH_TOOLARGE : GH_OK;
 }
 
 static void end(struct http_ex *ex)

@@ -8,7 +8,7 @@ static void reply_empty(struct http_ex *ex, struct vfs_req *req, int code)
 	if (req->status != GH_OK)
 		http_refuse(ex, req->status, req);
 	else
-		http_reply(ex, code, NULL, 0);
+		dav_reply_empty(ex, code, req);
 	vfs_req_free(&req);
 }
 
@@ -68,11 +68,7 @@ void dav_delete(struct http_ex *ex)
 
 void dav_put_done(struct http_ex *ex, struct vfs_req *req)
 {
-	char tag[24];
-
-	vfs_etag(tag, req->node.version);
-	http_reply_header(ex, "ETag", tag);
-	http_reply(ex, req->created ? 201 : 204, NULL, 0);
+	dav_reply_empty(ex, req->created ? 201 : 204, req);
 	vfs_req_free(&req);
 }
 
@@ -116,5 +112,5 @@ void dav_ancestor(struct http_ex *ex)
 	if (depth == DAV_DEPTH_1)
 		dav_entry(&b, &ask, DAV_PREFIX "/", sizeof(DAV_PREFIX), NULL, &tree);
 	DAV_LIT(&b, "</D:multistatus>");
-	dav_reply_xml(ex, 207, &b);
+	dav_reply_xml(ex, 207, &b, NULL);
 }
