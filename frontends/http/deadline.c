@@ -4,7 +4,7 @@
  *
  *   header   10 s from accept, or from the first byte of a further request (seen at the next look), to the last header
  *   idle     http.idle_timeout between requests
- *   body     1 KiB/s after 15 s
+ *   body     1 KiB/s after half of http.body_timeout (15 s), looked at over 5 s
  *   sending  the same, by what the peer has acknowledged: nobody calls us while libmicrohttpd sends from a descriptor
  *   total    http.total_timeout
  * While the core has the request, its own deadline holds.
@@ -18,7 +18,7 @@
 #include "core/base/clock.h"
 #include "core/base/metrics.h"
 
-enum { LOOK_MS = 2000, GRACE_MS = 15000, RATE_WINDOW_MS = 5000, RATE_MIN_BYTES_S = 1024, WATCH_AFTER_MS = 50 };
+enum { LOOK_MS = 2000, RATE_WINDOW_MS = 5000, RATE_MIN_BYTES_S = 1024, WATCH_AFTER_MS = 50 };
 enum deadline { DL_HEADER, DL_BODY, DL_TOTAL, DL_SUSPENDED, DL_IDLE }; /* label order of GH_M_DEADLINES */
 
 struct progress {
@@ -79,15 +79,17 @@ static uint64_t look_idle(struct http_conn *c, uint64_t now, enum deadline *what
 /* Has bytes moved on at the least rate? Looked at in windows, after the grace. */
 static uint64_t look_rate(struct http_conn *c, uint64_t now, uint64_t bytes)
 {
-	uint64_t window_ms = (now - c->mark_ns) / GH_MS_NS;
+	uint64_t window_ms = (now - c->mark_ns) / GH_MS_NS, grace_ms = c->shard->door->set.body_ms / 2;
+	uint64_t whole_ms = grace_ms < RATE_WINDOW_MS ? grace_ms : RATE_WINDOW_MS;
+	uint64_t left = left_ms(now, c->phase_ns, grace_ms);
 
-	if (c->mark_bytes == UINT64_MAX || left_ms(now, c->phase_ns, GRACE_MS)) {
+	if (c->mark_bytes == UINT64_MAX || left) {
 		c->mark_ns = now;
 		c->mark_bytes = bytes;
-		return LOOK_MS;
+		return left + 1;
 	}
-	if (window_ms < RATE_WINDOW_MS)
-		return RATE_WINDOW_MS - window_ms;
+	if (window_ms < whole_ms)
+		return whole_ms - window_ms;
 	if (bytes - c->mark_bytes < window_ms * RATE_MIN_BYTES_S / 1000)
 		return 0;
 	c->mark_ns = now;

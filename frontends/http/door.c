@@ -16,7 +16,7 @@
 #include "core/base/log.h"
 
 enum {
-	POOL_BYTES = 64 << 10, HEADER_MS = 10000, IDLE_MS = 75000, IDLE_BYTES = 64 << 20,
+	POOL_BYTES = 64 << 10, HEADER_MS = 10000, IDLE_MS = 75000, BODY_MS = 30000, IDLE_BYTES = 64 << 20,
 	LOG_LINES_PER_S = 10, QUIET_PASSES_MAX = 100,
 };
 
@@ -134,7 +134,7 @@ static enum gh_status door_open(const struct fe_env *env, struct fe_door **ret, 
 	d->set.pool_bytes = (size_t)setting(env, "http.pool", POOL_BYTES);
 	d->set.header_ms = (uint64_t)setting(env, "http.header_timeout", HEADER_MS);
 	d->set.idle_ms = (uint64_t)setting(env, "http.idle_timeout", IDLE_MS);
-	d->set.total_ms = (uint64_t)setting(env, "http.total_timeout", 0);
+	d->set.body_ms = (uint64_t)setting(env, "http.body_timeout", BODY_MS);
 	d->set.idle_bytes_per_loop = (uint64_t)setting(env, "http.idle_memory", IDLE_BYTES) / env->loop_count;
 	for (unsigned i = 0; i < d->shard_count; i++) {
 		if (!shard_open(&d->shards[i], d, env->loops[i])) {

@@ -110,6 +110,7 @@ static void not_served(struct http_ex *ex, struct vfs_req *req)
 	}
 	if (req->status == GH_NOTMODIFIED) {
 		validator_headers(ex, &req->node);
+		http_call_of(ex)->answer.unsent_length = req->node.size;
 		vfs_req_log(req, http_method_name(ex->method), 304, 0);
 		http_reply(ex, 304, NULL, 0);
 	} else {

@@ -37,7 +37,7 @@
 
 struct http_settings {
 	size_t pool_bytes;
-	uint64_t header_ms, idle_ms, total_ms; /* total 0 = none */
+	uint64_t header_ms, idle_ms, body_ms, total_ms; /* total 0 = none */
 	uint64_t idle_bytes_per_loop;
 };
 
@@ -55,6 +55,7 @@ struct http_answer {
 	} fields[HTTP_REPLY_FIELDS_MAX];
 	const void *bytes;        /* ANSWER_BYTES: alive until the exchange ends */
 	uint64_t length;          /* of bytes, or of content */
+	uint64_t unsent_length;   /* 304: of the file that is not sent */
 	struct gh_buf owned;      /* http_reply_buf's memory; a stream's window */
 	size_t owned_sent;
 	struct vfs_req *req;      /* http_reply_inline: its arena holds the bytes */

@@ -182,7 +182,7 @@ static void complete_fields(struct http_call *k)
 
 static ssize_t nothing_read(void *cls, uint64_t pos, char *buf, size_t max)
 {
-	return MHD_CONTENT_READER_END_WITH_ERROR; /* HEAD: never asked */
+	return MHD_CONTENT_READER_END_WITH_ERROR; /* HEAD and 304: never asked */
 }
 
 static struct MHD_Response *response_of(struct http_call *k)
@@ -193,6 +193,9 @@ static struct MHD_Response *response_of(struct http_call *k)
 		void *v;
 	} bytes = { .c = a->bytes }; /* the library's signature lacks a const; PERSISTENT promises it */
 
+	/* The library says a Content-Length with 304 too: then what a 200 would have had (RFC 9110 section 8.6). */
+	if (a->code == 304)
+		return MHD_create_response_from_callback(a->unsent_length, 1, nothing_read, NULL, NULL);
 	if (a->kind == ANSWER_BYTES)
 		return MHD_create_response_from_buffer(a->length, bytes.v, MHD_RESPMEM_PERSISTENT);
 	if (k->ex.method == HTTP_HEAD && a->kind == ANSWER_CONTENT)
