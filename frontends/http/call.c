@@ -54,6 +54,16 @@ void *http_call_line(void *shard, const char *uri, struct MHD_Connection *mhd)
 	return k;
 }
 
+/* A request line came, but no headers that libmicrohttpd could read: it answered by itself, or the client left. */
+static void tell_unread(const struct http_call *k)
+{
+	char peer[80], target[200];
+
+	gh_log(GH_LOG_INFO, "http_unread", "request=%s peer=%s target=%s", k->id,
+	       gh_log_quote(peer, sizeof(peer), k->conn->peer.text),
+	       gh_log_quote(target, sizeof(target), k->target_raw));
+}
+
 void http_call_completed(void *shard, struct MHD_Connection *mhd, void **call, enum MHD_RequestTerminationCode why)
 {
 	struct http_call *k = *call;
@@ -64,6 +74,8 @@ void http_call_completed(void *shard, struct MHD_Connection *mhd, void **call, e
 		return;
 	c = k->conn;
 	http_watch_stop(c);
+	if (k->stage == CALL_LINE)
+		tell_unread(k);
 	if (k->begun && k->ex.service->gone)
 		k->ex.service->gone(&k->ex);
 	vfs_req_free(&k->pending);

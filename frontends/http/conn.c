@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/base/log.h"
+
 struct http_conn *http_conn_of(struct MHD_Connection *mhd)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -152,10 +154,22 @@ static void conn_started(struct http_shard *s, struct MHD_Connection *mhd, void 
 	http_deadline_start(c);
 }
 
+/* What never became a request leaves this one line. */
+static void tell_garbage(const struct http_conn *c)
+{
+	uint64_t bytes = c->served ? 0 : http_received_bytes(c);
+	char peer[80];
+
+	if (bytes)
+		gh_log(GH_LOG_INFO, "http_garbage", "peer=%s bytes=%llu",
+		       gh_log_quote(peer, sizeof(peer), c->peer.text), (unsigned long long)bytes);
+}
+
 static void conn_closed(struct http_conn *c)
 {
 	struct http_shard *s = c->shard;
 
+	tell_garbage(c);
 	http_deadline_stop(c);
 	http_conn_busy(c);
 	*(c->prev ? &c->prev->next : &s->conns) = c->next;

@@ -22,7 +22,7 @@ enum { LOOK_MS = 2000, RATE_WINDOW_MS = 5000, RATE_MIN_BYTES_S = 1024, WATCH_AFT
 enum deadline { DL_HEADER, DL_BODY, DL_TOTAL, DL_SUSPENDED, DL_IDLE }; /* label order of GH_M_DEADLINES */
 
 struct progress {
-	uint64_t acked, received_ago_ms;
+	uint64_t acked, received, received_ago_ms;
 	bool closing; /* the peer has said that it sends no more */
 };
 
@@ -35,9 +35,15 @@ static struct progress progress_of(const struct http_conn *c)
 	if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &ti, &len))
 		return p; /* not TCP: a test's socket pair */
 	p.acked = ti.tcpi_bytes_acked;
+	p.received = ti.tcpi_bytes_received;
 	p.received_ago_ms = ti.tcpi_last_data_recv;
 	p.closing = ti.tcpi_state == 8; /* TCP_CLOSE_WAIT */
 	return p;
+}
+
+uint64_t http_received_bytes(const struct http_conn *c)
+{
+	return progress_of(c).received;
 }
 
 /* ms left of limit_ms since `since`; 0 = over. */

@@ -2,8 +2,8 @@
  * wake-ups), without a listen socket, fed by the doorstep. Life and threads: core/fe_api.h.
  *
  * Draining: the flag makes every answer close its connection and every new request a refusal; idle connections are shut
- * at once. Quiescing, on each loop: whatever is suspended is answered 503 and resumed, and libmicrohttpd is stopped only
- * when none is left - stopping it with one suspended would abort the process.
+ * at once. Quiescing, on each loop: whatever is suspended is answered 503 and resumed, and libmicrohttpd is stopped
+ * only when none is left - stopping it with one suspended would abort the process.
  */
 #include "frontends/http/http.h"
 
@@ -12,12 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/clock.h"
 #include "core/base/log.h"
 
 enum {
 	POOL_BYTES = 64 << 10, HEADER_MS = 10000, IDLE_MS = 75000, BODY_MS = 30000, IDLE_BYTES = 64 << 20,
-	LOG_LINES_PER_S = 10, QUIET_PASSES_MAX = 100,
+	QUIET_PASSES_MAX = 100,
 };
 
 /* ---- what libmicrohttpd calls ---- */
@@ -28,22 +27,14 @@ static size_t unescape_nothing(void *cls, struct MHD_Connection *mhd, char *text
 	return strlen(text);
 }
 
-/* What its parser refuses never reaches a handler: this line is all that is known of it. */
+/* Mostly that a client has left. What concerns a connection as a whole is told by conn.c and call.c. */
 static void library_log(void *cls, const char *fmt, va_list ap)
 {
-	struct http_shard *s = cls;
-	uint64_t now_s = gh_mono_ns() / GH_S_NS;
 	char text[256], quoted[320];
 
-	if (now_s != s->log_window_s) {
-		s->log_window_s = now_s;
-		s->log_count = 0;
-	}
-	if (s->log_count++ >= LOG_LINES_PER_S)
-		return;
 	vsnprintf(text, sizeof(text), fmt, ap);
 	text[strcspn(text, "\r\n")] = '\0';
-	gh_log(GH_LOG_INFO, "http_parser", "said=%s", gh_log_quote(quoted, sizeof(quoted), text));
+	gh_log(GH_LOG_DEBUG, "http_library", "said=%s", gh_log_quote(quoted, sizeof(quoted), text));
 }
 
 /* ---- the engine ---- */
@@ -138,7 +129,8 @@ static enum gh_status door_open(const struct fe_env *env, struct fe_door **ret, 
 	d->set.idle_bytes_per_loop = (uint64_t)setting(env, "http.idle_memory", IDLE_BYTES) / env->loop_count;
 	for (unsigned i = 0; i < d->shard_count; i++) {
 		if (!shard_open(&d->shards[i], d, env->loops[i])) {
-			snprintf(err, err_len, "http: libmicrohttpd %s does not start in epoll mode", MHD_get_version());
+			snprintf(err, err_len, "http: libmicrohttpd %s does not start in epoll mode",
+				 MHD_get_version());
 			door_close(&made);
 			return GH_IO;
 		}

@@ -34,8 +34,8 @@ struct http_service {
 	enum vfs_proto proto;
 	const char *prefix;        /* "/dav": matches "/dav" and "/dav/..."; "/" matches what is left */
 	unsigned methods;          /* bits 1 << enum http_method that it answers; others get 405 with Allow */
-	unsigned root_methods;     /* those it answers at "/" itself too (target "/", path ""): Windows asks every ancestor of
-				    * a drive. OPTIONS that no service answers gets 200 with Allow, at "/" also with DAV */
+	unsigned root_methods;     /* those it answers at "/" itself too (target "/", path ""): Windows asks every
+				    * ancestor of a drive. OPTIONS that no service answers gets 200 with Allow */
 	bool (*open_to_all)(const struct http_ex *ex); /* true: begin comes without a login (OPTIONS); NULL = never */
 	void (*begin)(struct http_ex *ex);
 	enum gh_status (*body)(struct http_ex *ex, const void *data, size_t len); /* OK, or WAIT with http_wait's ready */
@@ -72,11 +72,11 @@ struct http_ex {
 /* Header by exact name, case-insensitive; NULL if absent. Valid for the exchange. */
 const char *http_header(const struct http_ex *ex, const char *name);
 
-/* A parameter of the query, percent-decoded ("+" is a space) into the exchange's arena; "" when it has no value; NULL if
- * absent or not text (NUL, malformed percent). */
+/* A parameter of the query, percent-decoded ("+" is a space) into the exchange's arena; "" when it has no value; NULL
+ * if absent or not text (NUL, malformed percent). */
 const char *http_query(struct http_ex *ex, const char *name);
 
-/* A request of this exchange's session with path canonicalised from ex->path, its id the exchange's: GH_OK or why not. */
+/* A request of this exchange's session with path canonicalised from ex->path, its id the exchange's; or why not. */
 GH_MUST_CHECK enum gh_status http_req(struct http_ex *ex, enum vfs_op op, struct vfs_req **ret_req);
 typedef void http_then_fn(struct http_ex *ex, struct vfs_req *req);
 /* Consumes req: `then` owns it (vfs_req_free). If the client vanishes while it is PENDING, req is detached and `then`

@@ -1,5 +1,5 @@
-/* Serving a file: conditions, ranges, headers, bytes. One way for every service behind this door, so that a file has the
- * same validators and the same protection everywhere. On the connection's loop.
+/* Serving a file: conditions, ranges, headers, bytes. One way for every service behind this door, so that a file has
+ * the same validators and the same protection everywhere. On the connection's loop.
  *
  * One core request brings everything: the conditions are evaluated there, a small file comes back inside it (a range of
  * it is cut out here), a large one as content of which a window is sent.

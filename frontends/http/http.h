@@ -134,8 +134,6 @@ struct http_shard {
 	int64_t date_s; /* second that date was made for */
 	char date[HTTP_DATE_LEN];
 	struct gh_task drain_task;
-	uint64_t log_window_s;
-	unsigned log_count;
 };
 
 struct http_door {
@@ -159,6 +157,7 @@ void http_conn_idle(struct http_conn *c);  /* waits for a next request */
 void http_conn_busy(struct http_conn *c);
 
 /* ---- deadline.c ---- */
+uint64_t http_received_bytes(const struct http_conn *c); /* by the kernel's count */
 void http_deadline_start(struct http_conn *c);
 void http_deadline_phase(struct http_conn *c); /* the call moved on */
 void http_deadline_stop(struct http_conn *c);
@@ -184,7 +183,8 @@ extern const struct http_service http_plain; /* refusals outside every service *
 
 /* ---- login.c ---- */
 void http_login(struct http_call *k);
-enum gh_status http_basic_parse(struct gh_arena *a, const char *value, const char **ret_user, const char **ret_password);
+enum gh_status http_basic_parse(struct gh_arena *a, const char *value, const char **ret_user,
+				const char **ret_password);
 
 /* ---- reply.c, stream.c ---- */
 enum MHD_Result http_answer_queue(struct http_call *k);

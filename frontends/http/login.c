@@ -1,5 +1,5 @@
-/* HTTP Basic (RFC 7617): decoded here, verified by the core with every request - its cache of verified credentials makes
- * that cheap, and a revoked password ends at the very next one. Called by http_call_open; on the connection's loop.
+/* HTTP Basic (RFC 7617): decoded here, verified by the core with every request - its cache of verified credentials
+ * makes that cheap, and a revoked password ends at the very next one. Called by http_call_open; on the connection's loop.
  */
 #include "frontends/http/http.h"
 
@@ -8,28 +8,21 @@
 
 enum { USER_MAX = 256, PASSWORD_MAX = 1024, DECODED_MAX = USER_MAX + 1 + PASSWORD_MAX };
 
-static const signed char *base64_values(void)
+/* RFC 4648 section 4; -1 for what is not in the alphabet. */
+static int base64_value(unsigned char c)
 {
-	/* clang-format off */
-	static const signed char v[256] = {
-#define A(c, n) [c] = (n) + 1
-		A('A', 0), A('B', 1), A('C', 2), A('D', 3), A('E', 4), A('F', 5), A('G', 6), A('H', 7), A('I', 8), A('J', 9),
-		A('K', 10), A('L', 11), A('M', 12), A('N', 13), A('O', 14), A('P', 15), A('Q', 16), A('R', 17), A('S', 18),
-		A('T', 19), A('U', 20), A('V', 21), A('W', 22), A('X', 23), A('Y', 24), A('Z', 25), A('a', 26), A('b', 27),
-		A('c', 28), A('d', 29), A('e', 30), A('f', 31), A('g', 32), A('h', 33), A('i', 34), A('j', 35), A('k', 36),
-		A('l', 37), A('m', 38), A('n', 39), A('o', 40), A('p', 41), A('q', 42), A('r', 43), A('s', 44), A('t', 45),
-		A('u', 46), A('v', 47), A('w', 48), A('x', 49), A('y', 50), A('z', 51), A('0', 52), A('1', 53), A('2', 54),
-		A('3', 55), A('4', 56), A('5', 57), A('6', 58), A('7', 59), A('8', 60), A('9', 61), A('+', 62), A('/', 63),
-#undef A
-	};
-	/* clang-format on */
-	return v;
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
 /* Strict (RFC 4648): whole groups, padding only at the end, no stray bits. Returns the length, or SIZE_MAX. */
 static size_t base64_decode(const char *in, size_t len, char *out)
 {
-	const signed char *value = base64_values();
 	size_t n = 0, pad = 0;
 
 	if (len % 4)
@@ -42,7 +35,7 @@ static size_t base64_decode(const char *in, size_t len, char *out)
 		unsigned left = len - i < 4 ? (unsigned)(len - i) : 4, bits = 0;
 
 		for (unsigned k = 0; k < 4; k++) {
-			int v = k < left ? value[(unsigned char)in[i + k]] - 1 : 0;
+			int v = k < left ? base64_value((unsigned char)in[i + k]) : 0;
 
 			if (v < 0)
 				return SIZE_MAX;
@@ -56,7 +49,8 @@ static size_t base64_decode(const char *in, size_t len, char *out)
 	return n;
 }
 
-enum gh_status http_basic_parse(struct gh_arena *a, const char *value, const char **ret_user, const char **ret_password)
+enum gh_status http_basic_parse(struct gh_arena *a, const char *value, const char **ret_user,
+				const char **ret_password)
 {
 	size_t len, n;
 	char *text, *colon;

@@ -16,6 +16,8 @@
 
 enum { RETRY_AFTER_S = 5, RAW_MAX = 64 << 10 };
 
+static const char challenge[] = "Basic realm=\"Gatehouse\", charset=\"UTF-8\""; /* RFC 7617 section 2.1 */
+
 const char *http_date_now(struct http_shard *s)
 {
 	int64_t now_us = gh_real_us(), now_s = now_us / GH_S_US;
@@ -142,7 +144,7 @@ void http_refuse(struct http_ex *ex, enum gh_status st, const struct vfs_req *re
 	uint32_t after_s = req ? req->retry_after_s : 0;
 
 	if (st == GH_UNAUTH)
-		field_set(&http_call_of(ex)->answer, "WWW-Authenticate", "Basic realm=\"Gatehouse\", charset=\"UTF-8\"");
+		field_set(&http_call_of(ex)->answer, "WWW-Authenticate", challenge);
 	if (!after_s && (code == 503 || code == 429))
 		after_s = RETRY_AFTER_S;
 	if (after_s) {
@@ -175,7 +177,7 @@ static void complete_fields(struct http_call *k)
 	if (a->close || atomic_load_explicit(&k->conn->shard->door->draining, memory_order_relaxed))
 		field_set(a, "Connection", "close");
 	if (a->code == 401 && !has_field(a, "WWW-Authenticate"))
-		field_set(a, "WWW-Authenticate", "Basic realm=\"Gatehouse\", charset=\"UTF-8\"");
+		field_set(a, "WWW-Authenticate", challenge);
 	if (a->code == 405 && !has_field(a, "Allow"))
 		field_set(a, "Allow", "OPTIONS, GET, HEAD, DELETE");
 }

@@ -1,5 +1,6 @@
 /* GET /api/v1/list/PATH?after=CURSOR&limit=N: a folder's members in the order of their keys. A cursor is the key of the
- * last one seen, in hex, so that it needs no further encoding; "next" is null when that was all. On the exchange's loop.
+ * last one seen, in hex, so that it needs no further encoding; "next" is null when that was all. On the exchange's
+ * loop.
  *
  * One page of the core is answered whole; more is streamed, a page in memory at a time. A page that fails after the
  * first cuts the connection, so that half a listing never looks whole.

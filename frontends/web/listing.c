@@ -63,7 +63,8 @@ static void entry(struct gh_buf *b, struct gh_buf *path, size_t folder_len, cons
 		return;
 	}
 	http_rfc3339_format(when, n->mtime_us);
-	gh_buf_printf(b, "<td class=\"n t\"><time datetime=\"%s\">%.10s %.5s</time></td></tr>\n", when, when, when + 11);
+	gh_buf_printf(b, "<td class=\"n t\"><time datetime=\"%s\">%.10s %.5s</time></td></tr>\n", when, when,
+		      when + 11);
 }
 
 static void next_link(struct gh_buf *b, const struct vfs_req *req)

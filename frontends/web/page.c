@@ -10,7 +10,8 @@
 
 static const char style[] =
 	":root{color-scheme:light dark;--fg:#1d2433;--dim:#5c6678;--bg:#fff;--line:#dfe3ea;--link:#0b57c4}"
-	"@media(prefers-color-scheme:dark){:root{--fg:#e3e7ee;--dim:#9aa4b5;--bg:#14181f;--line:#2b323d;--link:#8ab8ff}}"
+	"@media(prefers-color-scheme:dark)"
+	"{:root{--fg:#e3e7ee;--dim:#9aa4b5;--bg:#14181f;--line:#2b323d;--link:#8ab8ff}}"
 	"*{box-sizing:border-box}"
 	"body{margin:0 auto;max-width:64rem;padding:1rem;font:16px/1.5 system-ui,sans-serif;color:var(--fg);"
 	"background:var(--bg)}"
@@ -32,7 +33,8 @@ void web_page_headers(struct http_ex *ex, char nonce[WEB_NONCE_LEN])
 	gh_random(random, sizeof(random));
 	gh_hex(nonce, random, sizeof(random));
 	snprintf(policy, sizeof(policy),
-		 "default-src 'none'; style-src 'nonce-%s'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+		 "default-src 'none'; style-src 'nonce-%s'; base-uri 'none'; form-action 'none'; "
+		 "frame-ancestors 'none'",
 		 nonce);
 	http_reply_header(ex, "Content-Type", "text/html; charset=utf-8");
 	http_reply_header(ex, "Content-Security-Policy", policy);
