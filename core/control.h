@@ -4,7 +4,8 @@
  *   tenant.add {name, case_sensitive?, hosts?}   tenant.list   tenant.set {name, hosts?, disabled?}
  *   user.add {tenant, user, password, owner?}    user.list {tenant}   user.remove   user.passwd {tenant, user, password}
  *   user.set {tenant, user, owner?, disabled?}
- *   token.add {tenant, user, name, scope?: ["webdav",..], days?} -> {password}   token.list   token.revoke {tenant, user, id}
+ *   token.add {tenant, user, name, scope?: ["webdav",..], days?} -> {password}   token.list {tenant, user}
+ *   token.revoke {tenant, user, id}
  *   group.add {tenant, group, members?[]}        group.list   group.remove   group.join / group.leave {members[]}
  *   acl.grant / acl.deny {tenant, path, who: "user:ann"|"group:staff"|"everyone", rights: "read,write"}
  *   acl.revoke {tenant, path, who}   acl.inherit {tenant, path, on: bool}   acl.list {tenant, path?}
@@ -27,7 +28,8 @@ struct control_call {
 	const char *actor;      /* "uid:0", an operator's name: for the event log */
 	json_t *result;         /* the callee sets it (object); the caller decrefs */
 	char message[256];      /* on failure: what, which object, what to do */
-	struct gh_arena *arena; /* control_run's own */
+	struct gh_arena *arena; /* this and op: control_run's own */
+	const char *op;
 };
 
 struct control_op {

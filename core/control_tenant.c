@@ -1,0 +1,248 @@
+/* Tenants: make, list, change. See control.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/id.h"
+#include "core/control_work.h"
+#include "core/people/loginname.h"
+
+#define HOSTS_MAX 64      /* names per tenant */
+#define HOST_NAME_MAX 253 /* RFC 1035 section 2.3.4, as text */
+#define PAGE 500
+
+static bool host_ok(const char *host)
+{
+	size_t len = strnlen(host, HOST_NAME_MAX + 1);
+
+	if (len < 1 || len > HOST_NAME_MAX || host[0] == '.' || host[0] == '-')
+		return false;
+	return strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789-.[]:") == len;
+}
+
+/* Lower-cased and joined by spaces, as the store has them. */
+static enum gh_status hosts_join(struct control_call *c, const json_t *hosts, const char **ret)
+{
+	char *all = gh_alloc(c->arena, HOSTS_MAX * (HOST_NAME_MAX + 2)), *at = all;
+
+	if (!all)
+		return GH_NOMEM;
+	if (json_array_size(hosts) > HOSTS_MAX)
+		return control_fail(c, GH_LIMIT, "a tenant has at most %d host names", HOSTS_MAX);
+	for (size_t i = 0; i < json_array_size(hosts); i++) {
+		char *host = gh_strdup(c->arena, json_string_value(json_array_get(hosts, i)));
+
+		if (!host)
+			return GH_NOMEM;
+		for (char *p = host; *p; p++) {
+			if (*p >= 'A' && *p <= 'Z')
+				*p += 'a' - 'A';
+		}
+		if (!host_ok(host))
+			return control_fail(c, GH_INVALID, "argument \"hosts\": \"%.64s\" is not a host name", host);
+		at += sprintf(at, "%s%s", at == all ? "" : " ", host);
+	}
+	*ret = all;
+	return GH_OK;
+}
+
+static bool has_word(const char *list, const char *word, size_t len)
+{
+	for (const char *p = list; *p;) {
+		size_t n = strcspn(p, " ");
+
+		if (n == len && !memcmp(p, word, len))
+			return true;
+		p += n;
+		p += strspn(p, " ");
+	}
+	return false;
+}
+
+static const char *shared_word(const char *a, const char *b, size_t *ret_len)
+{
+	for (const char *p = a; *p;) {
+		size_t n = strcspn(p, " ");
+
+		*ret_len = n;
+		if (has_word(b, p, n))
+			return p;
+		p += n;
+		p += strspn(p, " ");
+	}
+	return NULL;
+}
+
+/* A host name leads to one tenant. */
+static enum gh_status hosts_free_for(struct control_call *c, const char *hosts, const char *tenant)
+{
+	struct meta_call call = control_meta(c);
+	unsigned count = PAGE;
+
+	for (uint64_t after = 0; *hosts && count == PAGE;) {
+		struct meta_tenant *rows;
+		enum gh_status st = meta_tenants(c->core->meta, &call, after, PAGE, &rows, &count);
+
+		if (st != GH_OK)
+			return st;
+		for (unsigned i = 0; i < count; i++) {
+			size_t len;
+			const char *both = shared_word(hosts, rows[i].hosts, &len);
+
+			if (both && strcmp(rows[i].name, tenant) != 0)
+				return control_fail(c, GH_EXISTS, "host name %.*s belongs to tenant %s", (int)len, both,
+						    rows[i].name);
+			after = rows[i].id;
+		}
+	}
+	return GH_OK;
+}
+
+enum gh_status control_tenant_add(struct control_call *c)
+{
+	const char *name, *hosts = "";
+	const json_t *host_list = NULL;
+	bool case_sensitive = false;
+	const struct control_arg args[] = {
+		{ "name", CONTROL_TEXT, true, &name, NULL },
+		{ "case_sensitive", CONTROL_BOOL, false, &case_sensitive, NULL },
+		{ "hosts", CONTROL_TEXTS, false, &host_list, NULL },
+	};
+	struct meta_call call = control_meta(c);
+	struct meta_tenant *there;
+	enum gh_status st = control_args(c, args, CONTROL_ARG_COUNT(args));
+
+	if (st != GH_OK)
+		return st;
+	if (!tenant_name_ok(name))
+		return control_fail(
+			c, GH_BADNAME,
+			"\"%.80s\" cannot be a tenant's name: a-z 0-9 . _ - only, a letter or digit first, at most "
+			"%d",
+			name, TENANT_NAME_MAX);
+	st = meta_tenant_by_name(c->core->meta, &call, name, &there);
+	if (st == GH_OK)
+		return control_fail(c, GH_EXISTS, "tenant %s exists already", name);
+	if (st != GH_NOTFOUND)
+		return st;
+	st = hosts_join(c, host_list, &hosts);
+	if (st == GH_OK)
+		st = hosts_free_for(c, hosts, name);
+	if (st != GH_OK)
+		return st;
+	const struct meta_tenant row = {
+		.id = gh_id_new(),
+		.name = name,
+		.hosts = hosts,
+		.case_sensitive = case_sensitive,
+		.root = gh_id_new(),
+		.trash = gh_id_new(),
+	};
+	struct meta_step step = { .kind = META_TENANT_PUT, .tenant = &row };
+
+	st = control_commit(c, NULL, "", name, UINT64_MAX, &step, 1);
+	if (st == GH_EXISTS)
+		return control_fail(c, st, "tenant %s exists already", name);
+	if (st != GH_OK)
+		return st;
+	return control_result(c, json_pack("{s:s, s:o}", "tenant", name, "id", control_id(row.id)));
+}
+
+static json_t *hosts_json(const char *hosts)
+{
+	json_t *list = json_array();
+
+	for (const char *p = hosts; *p;) {
+		size_t n = strcspn(p, " ");
+
+		if (n)
+			json_array_append_new(list, json_stringn(p, n));
+		p += n;
+		p += strspn(p, " ");
+	}
+	return list;
+}
+
+static json_t *tenant_json(const struct meta_tenant *t, uint64_t bytes, uint64_t files)
+{
+	return json_pack("{s:s, s:o, s:o, s:b, s:b, s:I, s:I}", "tenant", t->name, "id", control_id(t->id), "hosts",
+			 hosts_json(t->hosts), "disabled", t->disabled, "case_sensitive", t->case_sensitive, "files",
+			 (json_int_t)files, "bytes", (json_int_t)bytes);
+}
+
+enum gh_status control_tenant_list(struct control_call *c)
+{
+	struct meta_call call = control_meta(c);
+	enum gh_status st = control_args(c, NULL, 0);
+	unsigned count = PAGE;
+	json_t *items;
+
+	if (st != GH_OK)
+		return st;
+	items = control_items(c);
+	if (!items)
+		return GH_NOMEM;
+	for (uint64_t after = 0; count == PAGE;) {
+		struct meta_tenant *rows;
+
+		st = meta_tenants(c->core->meta, &call, after, PAGE, &rows, &count);
+		for (unsigned i = 0; st == GH_OK && i < count; i++) {
+			uint64_t bytes = 0, files = 0;
+
+			after = rows[i].id;
+			st = meta_usage(c->core->meta, &call, rows[i].id, &bytes, &files);
+			if (st == GH_OK)
+				st = control_item(items, tenant_json(&rows[i], bytes, files));
+		}
+		if (st != GH_OK)
+			return st;
+		gh_arena_reset(c->arena);
+	}
+	return GH_OK;
+}
+
+struct tenant_change {
+	struct tenant *t;
+	const json_t *hosts;
+	bool hosts_given, disabled, disabled_given;
+};
+
+static enum gh_status set_once(struct control_call *c, void *arg)
+{
+	const struct tenant_change *k = arg;
+	struct meta_call call = control_meta(c);
+	struct meta_tenant *row;
+	enum gh_status st = meta_tenant_by_name(c->core->meta, &call, k->t->name, &row);
+
+	if (st == GH_OK && k->hosts_given)
+		st = hosts_join(c, k->hosts, &row->hosts);
+	if (st == GH_OK && k->hosts_given)
+		st = hosts_free_for(c, row->hosts, row->name);
+	if (st != GH_OK)
+		return st;
+	if (k->disabled_given)
+		row->disabled = k->disabled;
+	struct meta_step steps[] = { { .kind = META_TENANT_PUT, .tenant = row }, { .kind = META_RIGHTS_EPOCH } };
+	const char *detail =
+		gh_printf(c->arena, "%s%s%s", k->disabled_given ? (k->disabled ? "disabled " : "enabled ") : "",
+			  k->hosts_given ? "hosts " : "", k->hosts_given ? row->hosts : "");
+
+	return control_commit(c, k->t, "", detail, row->rights_epoch, steps, 2);
+}
+
+enum gh_status control_tenant_set(struct control_call *c)
+{
+	struct tenant_change k = { .t = NULL };
+	const char *name;
+	const struct control_arg args[] = {
+		{ "name", CONTROL_TEXT, true, &name, NULL },
+		{ "hosts", CONTROL_TEXTS, false, &k.hosts, &k.hosts_given },
+		{ "disabled", CONTROL_BOOL, false, &k.disabled, &k.disabled_given },
+	};
+	enum gh_status st = control_args(c, args, CONTROL_ARG_COUNT(args));
+
+	if (st == GH_OK && !k.hosts_given && !k.disabled_given)
+		st = control_fail(c, GH_INVALID, "nothing to change: give \"hosts\" or \"disabled\"");
+	if (st == GH_OK)
+		st = control_tenant(c, name, &k.t);
+	return st == GH_OK ? control_retry(c, set_once, &k) : st;
+}
