@@ -1,0 +1,83 @@
+/* Every configuration key, once: X("name", KIND, "default", min, max, RELOAD or RESTART, "help")
+ *
+ * KIND says how the value is written and what config_number and config_text give:
+ *   TEXT      any text                                  text
+ *   PATH      file or folder; relative to where serve was started   text
+ *   ADDRESS   ADDR:PORT, [ADDR]:PORT, :PORT, or "off"   text ("" = off)
+ *   CHOICE    one of the words in help's leading [a b]  text
+ *   USER      a system user, must exist                 text
+ *   SIZE      64KiB; B KiB MiB GiB TiB; or 0            bytes
+ *   DURATION  10s; ms s m h d; or 0                     milliseconds
+ *   COUNT     a whole number                            the number
+ *   BOOL      true or false                             1 or 0
+ *   PORTS     FIRST-LAST                                text; FIRST * 65536 + LAST as number
+ * min and max are in bytes, milliseconds or counts. RELOAD: SIGHUP applies it; RESTART: it needs a restart.
+ * Each key is described in gatehouse.conf(5); tests/conformance/config.sh holds the two together.
+ */
+#define KIB 1024ll
+#define MIB (1024ll * KIB)
+#define GIB (1024ll * MIB)
+#define TIB (1024ll * GIB)
+#define SEC 1000ll
+#define MIN (60ll * SEC)
+#define HOUR (60ll * MIN)
+#define DAY (24ll * HOUR)
+
+X("data", PATH, "./gatehouse-data", 0, 0, RESTART, "data directory")
+X("user", USER, "", 0, 0, RESTART, "system user to become after the listeners are open, when started as root")
+X("loops", COUNT, "0", 0, 256, RESTART, "event loops; 0 = one per CPU the process may use")
+X("drain", DURATION, "10s", 0, HOUR, RELOAD, "how long SIGTERM lets transfers end")
+X("gateway.name", TEXT, "", 0, 0, RESTART, "name of this gateway; empty = generated and kept in the data directory")
+
+X("listen.http", ADDRESS, "127.0.0.1:8080", 0, 0, RESTART, "HTTP: WebDAV, REST and pages")
+X("listen.ftp", ADDRESS, "127.0.0.1:2121", 0, 0, RESTART, "FTP")
+X("listen.admin", ADDRESS, "127.0.0.1:8081", 0, 0, RESTART, "probes and metrics")
+
+X("limits.per_address", COUNT, "2048", 1, 1000000, RESTART, "connections from one IPv4 address or IPv6 /64")
+X("limits.total", COUNT, "0", 0, 10000000, RESTART, "connections at once; 0 = what the descriptor limit allows")
+X("limits.reserve_descriptors", COUNT, "64", 16, 65536, RESTART, "descriptors kept free for stores and logs")
+
+X("metadata", CHOICE, "sqlite", 0, 0, RESTART, "[sqlite] where metadata is kept")
+X("sqlite.readers", COUNT, "8", 1, 64, RESTART, "database connections for reading")
+X("blobs.kind", CHOICE, "local", 0, 0, RESTART, "[local] where content is kept")
+X("blobs.path", PATH, "", 0, 0, RESTART, "folder of the content; empty = blobs in the data directory")
+X("blobs.pack_size", SIZE, "64MiB", MIB, 4 * GIB, RESTART, "size of a pack file")
+X("blobs.pack_max_blob", SIZE, "128KiB", 4 * KIB, MIB, RESTART, "larger content becomes a file of its own")
+
+X("workers.threads", COUNT, "32", 1, 1024, RESTART, "threads for what waits on disk or database")
+X("workers.queue", COUNT, "1024", 16, 1000000, RESTART, "operations waiting for a worker before new ones are refused")
+X("logins.threads", COUNT, "0", 0, 256, RESTART, "password hashes at once; 0 = one per CPU")
+X("logins.credential_ttl", DURATION, "5m", 0, DAY, RESTART, "how long a verified password is remembered in memory")
+X("cache.nodes", SIZE, "64MiB", MIB, 64 * GIB, RESTART, "memory for the node cache")
+X("uploads.max_size", SIZE, "1TiB", KIB, 1024 * TIB, RESTART, "largest file")
+X("locks.max_timeout", DURATION, "1h", MIN, DAY, RESTART, "longest life of a WebDAV lock without a refresh")
+X("collector.every", DURATION, "60s", SEC, DAY, RESTART, "pause between two runs of the collector")
+X("collector.grace", DURATION, "1h", 0, 30 * DAY, RESTART, "age of dead content before it is removed")
+X("events.keep", DURATION, "90d", DAY, 3650 * DAY, RESTART, "how long the event log is kept")
+
+X("log.path", PATH, "-", 0, 0, RELOAD, "log file; - = standard error")
+X("log.level", CHOICE, "info", 0, 0, RELOAD, "[error warn info debug] what is logged")
+X("log.access", PATH, "-", 0, 0, RESTART, "access log; - = standard error, empty = none")
+
+X("http.pool", SIZE, "64KiB", 32 * KIB, MIB, RESTART, "memory of one HTTP connection")
+X("http.idle_memory", SIZE, "64MiB", MIB, 64 * GIB, RESTART, "memory of idle connections; beyond it the oldest is shut")
+X("http.header_timeout", DURATION, "10s", 100, HOUR, RESTART, "for the whole header of a request")
+X("http.idle_timeout", DURATION, "75s", 100, DAY, RESTART, "a kept connection without a request")
+X("http.body_timeout", DURATION, "30s", 100, DAY, RESTART, "silence within a request body or an answer")
+
+X("ftp.passive_ports", PORTS, "2200-2299", 1, 65535, RESTART, "ports for passive data connections")
+X("ftp.passive_address", TEXT, "", 0, 0, RESTART, "address told in PASV answers; empty = the connection's own")
+X("ftp.idle_timeout", DURATION, "5m", SEC, DAY, RESTART, "a control connection without a command")
+X("ftp.login_timeout", DURATION, "60s", SEC, HOUR, RESTART, "from the greeting to a login")
+X("ftp.data_timeout", DURATION, "30s", SEC, DAY, RESTART, "waiting for a data connection to be made")
+X("ftp.stall_timeout", DURATION, "60s", SEC, DAY, RESTART, "a transfer that stands still")
+X("ftp.min_rate", SIZE, "128B", 1, GIB, RESTART, "a transfer slower than this, per second, is cut")
+
+#undef KIB
+#undef MIB
+#undef GIB
+#undef TIB
+#undef SEC
+#undef MIN
+#undef HOUR
+#undef DAY

@@ -1,0 +1,106 @@
+/* Stores and core. See house.h. */
+#include "frontends/main/house.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/arena.h"
+#include "core/base/id.h"
+
+static enum gh_status meta_start(const struct config *cfg, const struct datadir *dir, bool read_only, struct house *h,
+				 char *err)
+{
+	struct meta_config mc = { .read_only = read_only, .readers = (unsigned)config_number(cfg, "sqlite.readers") };
+	char *path = datadir_join(dir, "meta.db");
+	struct meta_call call = { .op = "start" };
+	uint64_t floor = 0;
+	enum gh_status st;
+
+	if (!path)
+		return GH_NOMEM;
+	mc.path = path;
+	st = meta_open(&mc, &h->meta, err);
+	free(path);
+	if (st || read_only)
+		return st;
+	call.arena = gh_arena_new(1 << 20);
+	if (!call.arena)
+		return GH_NOMEM;
+	st = meta_id_floor(h->meta, &call, &floor);
+	if (st)
+		snprintf(err, CONFIG_ERR_MAX, "the metadata does not tell its highest id: %s", gh_status_text(st));
+	else
+		gh_id_init(0, floor);
+	gh_arena_free(&call.arena);
+	return st;
+}
+
+static enum gh_status blobs_start(const struct config *cfg, const struct datadir *dir, bool read_only, struct house *h,
+				  char *err)
+{
+	const char *configured = config_text(cfg, "blobs.path"), *kind = config_text(cfg, "blobs.kind");
+	struct blob_config bc = { .pack_size_bytes = (uint64_t)config_number(cfg, "blobs.pack_size"),
+				  .pack_max_blob_bytes = (uint64_t)config_number(cfg, "blobs.pack_max_blob"),
+				  .read_only = read_only };
+	char *path = *configured ? strdup(configured) : datadir_join(dir, "blobs");
+	enum gh_status st;
+
+	if (!path)
+		return GH_NOMEM;
+	h->blob_ops = blob_backend_find(kind);
+	GH_ASSERT(h->blob_ops && h->blob_ops->abi == BLOB_ABI && h->blob_ops->size == sizeof(*h->blob_ops));
+	bc.path = path;
+	st = h->blob_ops->open(&bc, &h->blobs, err);
+	free(path);
+	return st;
+}
+
+static enum gh_status core_start(const struct config *cfg, struct house *h, char *err)
+{
+	struct gh_core_config cc = {
+		.meta = h->meta,
+		.blob_ops = h->blob_ops,
+		.blobs = h->blobs,
+		.blob_kind = config_text(cfg, "blobs.kind"),
+		.workers = (unsigned)config_number(cfg, "workers.threads"),
+		.login_threads = (unsigned)config_number(cfg, "logins.threads"),
+		.queue_max = (unsigned)config_number(cfg, "workers.queue"),
+		.node_cache_bytes = (uint64_t)config_number(cfg, "cache.nodes"),
+		.credential_ttl_s = (uint32_t)(config_number(cfg, "logins.credential_ttl") / 1000),
+		.upload_max_bytes = (uint64_t)config_number(cfg, "uploads.max_size"),
+		.lock_timeout_max_s = (uint32_t)(config_number(cfg, "locks.max_timeout") / 1000),
+		.collect_every_s = (uint32_t)(config_number(cfg, "collector.every") / 1000),
+		.collect_grace_s = (uint32_t)(config_number(cfg, "collector.grace") / 1000),
+		.event_days = (uint32_t)(config_number(cfg, "events.keep") / 86400000),
+		.access_log = config_text(cfg, "log.access"),
+	};
+
+	return gh_core_new(&cc, &h->core, err);
+}
+
+enum gh_status house_open(const struct config *cfg, const struct datadir *dir, bool read_only, struct house *h, char *err)
+{
+	enum gh_status st;
+
+	memset(h, 0, sizeof(*h));
+	snprintf(err, CONFIG_ERR_MAX, "out of memory");
+	st = meta_start(cfg, dir, read_only, h, err);
+	if (!st)
+		st = blobs_start(cfg, dir, read_only, h, err);
+	if (!st && !read_only)
+		st = core_start(cfg, h, err);
+	if (st)
+		house_close(h);
+	return st;
+}
+
+void house_close(struct house *h)
+{
+	if (h->core)
+		gh_core_free(&h->core);
+	if (h->blobs)
+		h->blob_ops->close(&h->blobs);
+	if (h->meta)
+		meta_close(&h->meta);
+}

@@ -1,0 +1,21 @@
+/* Stores and core, opened in their order and closed in the other: what serve and fsck have in common. Main thread. */
+#ifndef GH_FRONTENDS_MAIN_HOUSE_H
+#define GH_FRONTENDS_MAIN_HOUSE_H
+
+#include "core/core.h"
+#include "frontends/main/config.h"
+#include "frontends/main/datadir.h"
+
+struct house {
+	struct meta_store *meta;
+	const struct blob_ops *blob_ops;
+	struct blob_backend *blobs;
+	struct gh_core *core;
+};
+
+/* read_only: the stores alone, for fsck; nothing is written or repaired. err: CONFIG_ERR_MAX. On failure *h is closed. */
+GH_MUST_CHECK enum gh_status house_open(const struct config *cfg, const struct datadir *dir, bool read_only, struct house *h,
+					char *err);
+void house_close(struct house *h);
+
+#endif
