@@ -4,7 +4,8 @@
  * A pass: ready descriptors and due timers -> posted tasks -> engines that were readable, were poked, or whose next
  * timeout is 0 -> RCU quiescent. The loop is RCU-offline while it sleeps and online in every callback, so callbacks may
  * hold RCU-protected pointers, but not across passes. (TSan: gh_rcu_* of core/base/rcu.h.)
- * Everything except gh_loop_post and gh_loop_stop is for the loop's own thread (or before gh_loop_start).
+ * Everything except gh_loop_post and gh_loop_stop is for the loop's own thread (or before gh_loop_start, or while that
+ * thread stands in a task that waits for the caller).
  * Callbacks must not block and should return within a millisecond.
  */
 #ifndef GH_CORE_RUN_LOOP_H

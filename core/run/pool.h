@@ -17,6 +17,9 @@ GH_MUST_CHECK enum gh_status gh_pool_new(const char *name, unsigned label, unsig
 					 struct gh_pool **ret_pool);
 /* GH_OK, or GH_BUSY when queue_max jobs wait already, or GH_STOPPING. Never blocks. Any thread. */
 GH_MUST_CHECK enum gh_status gh_pool_submit(struct gh_pool *p, struct gh_job *job);
+/* Around what reads RCU-protected pointers in a job; nothing in between may block. */
+void gh_pool_online(void);
+void gh_pool_offline(void);
 unsigned gh_pool_waiting(const struct gh_pool *p);
 /* Runs what waits, joins, frees. Leaves NULL behind. */
 void gh_pool_free(struct gh_pool **p);

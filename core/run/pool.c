@@ -1,0 +1,149 @@
+/* Worker threads behind one bounded queue. Called by the core (submit, any thread) and main (life).
+ *
+ * State under `lock`: the list of waiting jobs with its length, and `stopping`, which only rises. A job belongs to the
+ * queue from submit until a worker takes it out, then to itself.
+ */
+#include "core/run/pool.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/metrics.h"
+#include "core/base/rcu.h"
+
+struct gh_pool {
+	unsigned label, queue_max, threads;
+	char name[12];
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	struct gh_job *first, **tail;
+	_Atomic unsigned waiting; /* written under lock, read anywhere */
+	bool stopping;
+	pthread_t thread[];
+};
+
+void gh_pool_online(void)
+{
+	gh_rcu_online();
+}
+
+void gh_pool_offline(void)
+{
+	gh_rcu_offline();
+}
+
+/* The next job, or NULL at the end. Waits. */
+static struct gh_job *job_take(struct gh_pool *p)
+{
+	struct gh_job *job;
+
+	pthread_mutex_lock(&p->lock);
+	while (!p->first && !p->stopping)
+		pthread_cond_wait(&p->work, &p->lock);
+	job = p->first;
+	if (job) {
+		p->first = job->next;
+		if (!p->first)
+			p->tail = &p->first;
+		atomic_fetch_sub(&p->waiting, 1);
+	}
+	pthread_mutex_unlock(&p->lock);
+	if (job)
+		gh_metric_add(GH_M_WORKER_QUEUE, p->label, -1);
+	return job;
+}
+
+static void *worker(void *arg)
+{
+	struct gh_pool *p = arg;
+	struct gh_job *job;
+
+	pthread_setname_np(pthread_self(), p->name);
+	gh_rcu_register();
+	gh_rcu_offline();
+	while ((job = job_take(p)))
+		job->run(job);
+	gh_rcu_unregister();
+	return NULL;
+}
+
+enum gh_status gh_pool_new(const char *name, unsigned label, unsigned threads, unsigned queue_max,
+			   struct gh_pool **ret_pool)
+{
+	struct gh_pool *p = calloc(1, sizeof(*p) + threads * sizeof(p->thread[0]));
+	sigset_t all, old;
+
+	if (!p)
+		return GH_NOMEM;
+	GH_ASSERT(threads > 0);
+	p->label = label;
+	p->queue_max = queue_max;
+	snprintf(p->name, sizeof(p->name), "%s", name);
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->work, NULL);
+	p->tail = &p->first;
+	/* Signals go to the thread that waits for them. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	while (p->threads < threads && pthread_create(&p->thread[p->threads], NULL, worker, p) == 0)
+		p->threads++;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (p->threads < threads) {
+		gh_pool_free(&p);
+		return GH_NOMEM;
+	}
+	*ret_pool = p;
+	return GH_OK;
+}
+
+enum gh_status gh_pool_submit(struct gh_pool *p, struct gh_job *job)
+{
+	enum gh_status st = GH_OK;
+
+	job->next = NULL;
+	/* Counted before a worker can take it, so that the gauge never goes below nought. */
+	gh_metric_add(GH_M_WORKER_QUEUE, p->label, 1);
+	pthread_mutex_lock(&p->lock);
+	if (p->stopping) {
+		st = GH_STOPPING;
+	} else if (atomic_load(&p->waiting) >= p->queue_max) {
+		st = GH_BUSY;
+	} else {
+		*p->tail = job;
+		p->tail = &job->next;
+		atomic_fetch_add(&p->waiting, 1);
+		pthread_cond_signal(&p->work);
+	}
+	pthread_mutex_unlock(&p->lock);
+	if (st != GH_OK)
+		gh_metric_add(GH_M_WORKER_QUEUE, p->label, -1);
+	if (st == GH_BUSY)
+		gh_metric_add(GH_M_SHED, p->label, 1);
+	return st;
+}
+
+unsigned gh_pool_waiting(const struct gh_pool *p)
+{
+	return atomic_load(&p->waiting);
+}
+
+void gh_pool_free(struct gh_pool **pool)
+{
+	struct gh_pool *p = *pool;
+
+	if (!p)
+		return;
+	pthread_mutex_lock(&p->lock);
+	p->stopping = true;
+	pthread_cond_broadcast(&p->work);
+	pthread_mutex_unlock(&p->lock);
+	for (unsigned i = 0; i < p->threads; i++)
+		pthread_join(p->thread[i], NULL);
+	pthread_cond_destroy(&p->work);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+	*pool = NULL;
+}
