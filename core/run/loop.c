@@ -185,7 +185,8 @@ static void poll_events(struct gh_loop *l)
 	} else {
 		l->now_ns = gh_mono_ns();
 	}
-	GH_ASSERT(event_base_loop(l->base, wait ? EVLOOP_ONCE : EVLOOP_NONBLOCK) >= 0);
+	/* EVLOOP_NONBLOCK alone goes round until nothing is ready, and an engine's descriptor stays ready until it is run. */
+	GH_ASSERT(event_base_loop(l->base, EVLOOP_ONCE | (wait ? 0 : EVLOOP_NONBLOCK)) >= 0);
 	loop_awake(l);
 }
 
