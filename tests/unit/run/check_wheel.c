@@ -68,6 +68,7 @@ static void expect_due(uint64_t now, bool one_jump)
 {
 	struct gh_timer *t;
 	uint64_t last = 0;
+	int overdue = 0;
 
 	wheel_turn(&w, now);
 	while ((t = wheel_pop(&w))) {
@@ -89,7 +90,8 @@ static void expect_due(uint64_t now, bool one_jump)
 		}
 	}
 	for (int i = 0; i < TIMERS; i++)
-		ck_assert(!planned[i].set || planned[i].due > now);
+		overdue += planned[i].set && planned[i].due <= now;
+	ck_assert_int_eq(overdue, 0);
 }
 
 START_TEST(agrees_with_a_plain_list)
@@ -144,6 +146,7 @@ int main(void)
 	SRunner *r = srunner_create(s);
 	int failed;
 
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, agrees_with_a_plain_list);
 	tcase_add_test(t, says_exactly_when_to_look_again);
 	suite_add_tcase(s, t);
