@@ -54,7 +54,7 @@ static enum gh_status change_once(struct control_call *c, void *arg)
 	size_t members = json_array_size(k->members), count = 0;
 	struct meta_step *steps = gh_alloc_array(c->arena, members + 2, sizeof(*steps));
 	struct meta_group *g = NULL;
-	const char *detail;
+	const char *detail = "";
 	uint64_t epoch;
 	enum gh_status st = steps ? control_epoch(c, k->t, &epoch) : GH_NOMEM;
 

@@ -119,6 +119,7 @@ void gh_core_free(struct gh_core **cp)
 	wait_for_pending(c);
 	access_log_free(&c->access);
 	node_cache_free(&c->nodes);
+	gh_rcu_barrier(); /* dropped snapshots take their tenant's lock when they go: before the tenants do */
 	tenants_free(&c->tenants);
 	people_free(&c->people);
 	gh_rcu_barrier();

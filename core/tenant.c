@@ -337,7 +337,8 @@ static enum gh_status rights_fill(struct tenant *t, struct rights *r, const stru
 	r->user_count = m->user_count;
 	for (unsigned i = 0; i < m->user_count; i++) {
 		struct meta_user *u = &m->users[i];
-		qsort(u->groups, u->group_count, sizeof(*u->groups), by_u64);
+		if (u->group_count > 1) /* with none there is no array to sort */
+			qsort(u->groups, u->group_count, sizeof(*u->groups), by_u64);
 		r->users[i] = (struct rights_user){ u->id, u->gen, u->owner, u->disabled, u->group_count, u->groups };
 	}
 	qsort(r->users, r->user_count, sizeof(*r->users), by_user_id);
