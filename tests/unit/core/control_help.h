@@ -220,7 +220,7 @@ static void done(const char *op, const char *args)
 }
 
 /* Refused with that status, and the message says that word. */
-static void refused(enum gh_status want, const char *op, const char *args, const char *word)
+static inline void refused(enum gh_status want, const char *op, const char *args, const char *word)
 {
 	enum gh_status st = try_call(op, args, NULL);
 
@@ -237,7 +237,7 @@ static const char *text_of(const json_t *o, const char *key)
 }
 
 /* The item of a list whose key has that value; NULL: none. Borrowed. */
-static json_t *item_where(const json_t *list, const char *key, const char *value)
+static inline json_t *item_where(const json_t *list, const char *key, const char *value)
 {
 	json_t *item;
 	size_t i;
@@ -250,13 +250,13 @@ static json_t *item_where(const json_t *list, const char *key, const char *value
 	return NULL;
 }
 
-static size_t item_count(const json_t *list)
+static inline size_t item_count(const json_t *list)
 {
 	return json_array_size(json_object_get(list, "items"));
 }
 
 /* A folder below the root of a tenant, put there by hand. */
-static uint64_t folder_make(const char *tenant, const char *name)
+static inline uint64_t folder_make(const char *tenant, const char *name)
 {
 	struct gh_arena *a = gh_arena_new(1 << 20);
 	struct tenant *t;
