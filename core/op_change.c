@@ -20,9 +20,9 @@ static enum gh_status enter(struct vfs_work *w, struct place *p, struct locks **
 	if (st == GH_OK)
 		st = locks_get(w->req.core, w->tenant, true, ret_locks);
 	if (st == GH_OK)
-		st = lock_check(w, *ret_locks, w->req.path, lock_what);
-	if (st == GH_OK)
 		st = cond_check(w, p, *ret_locks);
+	if (st == GH_OK)
+		st = lock_check(w, *ret_locks, w->req.path, lock_what);
 	return st;
 }
 

@@ -34,9 +34,9 @@ static enum gh_status decide(struct vfs_work *w, struct place *p, struct locks *
 		return GH_BADNAME; /* that spells a folder */
 	st = locks_get(r->core, w->tenant, w->may_block, ret_locks);
 	if (st == GH_OK)
-		st = lock_check(w, *ret_locks, r->path, p->exists ? LOCK_SELF : LOCK_SELF | LOCK_MEMBER);
-	if (st == GH_OK)
 		st = cond_check(w, p, *ret_locks);
+	if (st == GH_OK)
+		st = lock_check(w, *ret_locks, r->path, p->exists ? LOCK_SELF : LOCK_SELF | LOCK_MEMBER);
 	if (st == GH_OK && (r->flags & VFS_KEEP_HEAD) && r->offset > (p->exists ? p->node.size : 0))
 		st = GH_RANGE;
 	return st;

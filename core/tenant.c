@@ -277,10 +277,25 @@ const struct rights_user *rights_user(const struct rights *r, uint64_t user)
 	return lo < r->user_count && r->users[lo].id == user ? &r->users[lo] : NULL;
 }
 
-/* Entries into a trie. Rows come parents first; the chain of a row is found by its parents' rows. */
+static int by_node_id(const void *a, const void *b)
+{
+	const uint64_t x = ((const struct meta_acl_node *)a)->id, y = ((const struct meta_acl_node *)b)->id;
+	return x < y ? -1 : x > y;
+}
+
+/* Rows sorted by id. */
+static const struct meta_acl_node *acl_row(const struct meta_rights *m, uint64_t id)
+{
+	const struct meta_acl_node key = { .id = id };
+	return m->acl_count ? bsearch(&key, m->acl, m->acl_count, sizeof(*m->acl), by_node_id) : NULL;
+}
+
+/* Entries into a trie; the chain of a row is found by its parents' rows. */
 static enum gh_status trie_build(const struct tenant *t, const struct meta_rights *m, struct acl_trie **ret)
 {
 	struct acl_trie *trie = acl_trie_new(t->root);
+	if (m->acl_count)
+		qsort(m->acl, m->acl_count, sizeof(*m->acl), by_node_id);
 	for (unsigned i = 0; trie && i < m->acl_count; i++) {
 		const struct meta_acl_node *n = &m->acl[i];
 		if (n->ace_count == 0 && !n->inherit_off)
@@ -294,10 +309,7 @@ static enum gh_status trie_build(const struct tenant *t, const struct meta_right
 			ids[at] = up->id;
 			keys[at] = (struct acl_key){ up->key, (uint16_t)strlen(up->key) };
 			const uint64_t parent = up->parent;
-			up = NULL;
-			for (unsigned k = 0; k < m->acl_count && !up; k++)
-				if (m->acl[k].id == parent)
-					up = &m->acl[k];
+			up = acl_row(m, parent);
 			if (!up && parent != t->root)
 				depth = GH_DEPTH_MAX + 1; /* in the trash or broken: decides nothing */
 		}

@@ -25,11 +25,11 @@ enum gh_status two_places_enter(struct vfs_work *w, struct two_places *b, unsign
 	if (st == GH_OK)
 		st = locks_get(r->core, w->tenant, true, &b->locks);
 	if (st == GH_OK)
+		st = cond_check(w, &b->from, b->locks);
+	if (st == GH_OK)
 		st = lock_check(w, b->locks, r->path, from_locks);
 	if (st == GH_OK)
 		st = lock_check(w, b->locks, r->dest, LOCK_SELF | LOCK_MEMBER | LOCK_BELOW);
-	if (st == GH_OK)
-		st = cond_check(w, &b->from, b->locks);
 	if (st == GH_OK && b->to.exists && (r->flags & VFS_NO_OVERWRITE) && !gh_path_equal(r->path, r->dest))
 		st = GH_PRECONDITION;
 	return st;
