@@ -1,6 +1,7 @@
 /* RCU: readers never see what was reclaimed, deferred calls run, a sleeper that is offline holds nobody up. */
 #include <check.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,7 +17,7 @@ struct pair {
 };
 
 static struct pair *current;
-static atomic_bool stop;
+static atomic_bool stop, reading;
 static atomic_int freed;
 
 static void pair_free(void *arg)
@@ -43,12 +44,17 @@ static void *reader(void *arg)
 	(void)arg;
 	gh_rcu_register();
 	while (!atomic_load(&stop)) {
-		for (int i = 0; i < 100; i++) {
+		for (int i = 0; i < 10; i++) {
 			struct pair *p = gh_rcu_read(&current);
 
-			GH_ASSERT(p->a == p->b && p->a >= 0);
+			/* Held for a while: long enough for an updater to replace it. */
+			for (int k = 0; k < 5; k++) {
+				GH_ASSERT(p->a == p->b && p->a >= 0);
+				sched_yield();
+			}
 			seen++;
 		}
+		atomic_store(&reading, true);
 		gh_rcu_quiescent();
 		if (seen % 1000 == 0) {
 			gh_rcu_offline();
@@ -69,7 +75,10 @@ START_TEST(readers_never_see_what_was_reclaimed)
 	gh_rcu_publish(&current, pair_new(0));
 	for (int i = 0; i < READERS; i++)
 		ck_assert_int_eq(pthread_create(&thread[i], NULL, reader, NULL), 0);
+	while (!atomic_load(&reading))
+		usleep(100);
 	for (int i = 1; i <= UPDATES; i++) {
+		sched_yield();
 		old = current;
 		gh_rcu_publish(&current, pair_new(i));
 		if (i % 10) {

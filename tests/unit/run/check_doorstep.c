@@ -307,11 +307,34 @@ static uint64_t cpu_ns(void)
 	return (uint64_t)ts.tv_sec * GH_S_NS + (uint64_t)ts.tv_nsec;
 }
 
-START_TEST(out_of_descriptors_it_neither_spins_nor_forgets_to_come_back)
+/* Not through dial(): the socket is made while there still are descriptors. */
+static void dial_with(int fd)
 {
-	int hog[512], hogs = 0, client, admissions = 0;
+	struct sockaddr_storage ss;
+	socklen_t len;
+
+	ck_assert_int_eq(gh_addr_parse(address, &ss, &len), GH_OK);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&ss, len), 0);
+}
+
+static void admits_again(void)
+{
+	int admissions = 0;
+
+	for (int i = 0; i < 100 && !admissions; i++) {
+		int client = dial();
+
+		usleep(20000);
+		admissions += sem_trywait(&admitted) == 0;
+		close(client);
+	}
+	ck_assert_int_gt(admissions, 0);
+}
+
+START_TEST(out_of_descriptors_a_client_is_closed_instead_of_left_waiting)
+{
 	struct rlimit rl = { .rlim_cur = 128, .rlim_max = 128 };
-	uint64_t cpu;
+	int hog[512], hogs = 0, client;
 
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &rl), 0);
 	open_house(0, true);
@@ -319,32 +342,42 @@ START_TEST(out_of_descriptors_it_neither_spins_nor_forgets_to_come_back)
 	while ((hog[hogs] = open("/dev/null", O_RDONLY)) >= 0)
 		hogs++;
 	ck_assert_int_eq(errno, EMFILE);
-	/* The client's own descriptor exists; accepting it needs one more, which only the reserve has. */
-	struct sockaddr_storage ss;
-	socklen_t len;
-
-	ck_assert_int_eq(gh_addr_parse(address, &ss, &len), GH_OK);
-	ck_assert_int_eq(connect(client, (struct sockaddr *)&ss, len), 0);
+	/* Accepting needs one more, which only the reserve has. */
+	dial_with(client);
 	ck_assert(closed_on_us(client, 30000));
 	ck_assert_int_ge(gh_metric_get(GH_M_DOORSTEP_REFUSED, 2), 1);
-	/* One waits in the queue behind the pause; the CPU rests. */
-	close(client);
-	client = socket(AF_INET, SOCK_STREAM, 0);
-	ck_assert_int_eq(connect(client, (struct sockaddr *)&ss, len), 0);
-	cpu = cpu_ns();
-	usleep(400000);
-	ck_assert_uint_lt(cpu_ns() - cpu, 100 * GH_MS_NS);
 	close(client);
 	while (hogs)
 		close(hog[--hogs]);
-	/* Within a second it accepts again. */
-	for (int i = 0; i < 100 && !admissions; i++) {
-		client = dial();
-		usleep(20000);
-		admissions += sem_trywait(&admitted) == 0;
-		close(client);
-	}
-	ck_assert_int_gt(admissions, 0);
+	admits_again();
+	close_house();
+}
+END_TEST
+
+START_TEST(when_even_the_reserve_does_not_help_it_rests_and_comes_back)
+{
+	struct rlimit rl = { .rlim_cur = 128, .rlim_max = 128 };
+	uint64_t cpu;
+	int client;
+
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &rl), 0);
+	open_house(0, true);
+	client = socket(AF_INET, SOCK_STREAM, 0);
+	/* Below what is open already: no number is free, not even the one that the reserve gives back. */
+	rl.rlim_cur = 4;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &rl), 0);
+	dial_with(client);
+	cpu = cpu_ns();
+	usleep(500000);
+	ck_assert_uint_lt(cpu_ns() - cpu, 100 * GH_MS_NS);
+	/* Every tenth of a second a look, on the one loop that has the client. */
+	ck_assert_int_ge(gh_metric_get(GH_M_DOORSTEP_REFUSED, 2), 2);
+	ck_assert_int_le(gh_metric_get(GH_M_DOORSTEP_REFUSED, 2), 7);
+	rl.rlim_cur = 128;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &rl), 0);
+	wait_admitted(); /* it had waited in the queue */
+	close(client);
+	admits_again();
 	close_house();
 }
 END_TEST
@@ -384,7 +417,8 @@ int main(void)
 	tcase_add_loop_test(t, connections_are_counted_and_handed_over_on_a_loop, 0, 2);
 	tcase_add_test(t, after_shutting_nobody_is_accepted_and_old_connections_stay);
 	tcase_add_test(t, a_port_that_somebody_listens_on_is_refused_by_name);
-	tcase_add_test(t, out_of_descriptors_it_neither_spins_nor_forgets_to_come_back);
+	tcase_add_test(t, out_of_descriptors_a_client_is_closed_instead_of_left_waiting);
+	tcase_add_test(t, when_even_the_reserve_does_not_help_it_rests_and_comes_back);
 	tcase_add_test(t, the_last_descriptors_are_kept_for_the_stores);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
