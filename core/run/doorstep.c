@@ -312,7 +312,8 @@ static void addr_text(const struct sockaddr_storage *ss, char *out, size_t size)
 }
 
 /* One step per loop, bound and listening but not yet watched. The first one may find the port. */
-static enum gh_status steps_make(struct door *door, struct sockaddr_storage *ss, socklen_t *len, struct step **ret_steps)
+static enum gh_status steps_make(struct door *door, struct sockaddr_storage *ss, socklen_t *len,
+				 struct step **ret_steps)
 {
 	struct gh_doorstep *d = door->doorstep;
 

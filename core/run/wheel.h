@@ -25,7 +25,7 @@ void wheel_init(struct wheel *w, uint64_t tick);
 void wheel_add(struct wheel *w, struct gh_timer *t, uint64_t due_tick);
 /* t is in this wheel. */
 void wheel_remove(struct wheel *w, struct gh_timer *t);
-/* Moves what is due at now into the list of the expired, in order of due ticks (unless a whole revolution was missed). */
+/* Moves what is due at now into the list of the expired, in order of due ticks unless a whole revolution was missed. */
 void wheel_turn(struct wheel *w, uint64_t now);
 /* The first of the expired, taken out; NULL when there is none. */
 struct gh_timer *wheel_pop(struct wheel *w);
