@@ -157,10 +157,10 @@ static void conn_started(struct http_shard *s, struct MHD_Connection *mhd, void 
 /* What never became a request leaves this one line. */
 static void tell_garbage(const struct http_conn *c)
 {
-	uint64_t bytes = c->served ? 0 : http_received_bytes(c);
+	uint64_t bytes = c->served ? 0 : http_received_bytes(c); /* its end counts as one */
 	char peer[80];
 
-	if (bytes)
+	if (bytes > 1)
 		gh_log(GH_LOG_INFO, "http_garbage", "peer=%s bytes=%llu",
 		       gh_log_quote(peer, sizeof(peer), c->peer.text), (unsigned long long)bytes);
 }

@@ -1,5 +1,6 @@
 /* HTTP Basic (RFC 7617): decoded here, verified by the core with every request - its cache of verified credentials
- * makes that cheap, and a revoked password ends at the very next one. Called by http_call_open; on the connection's loop.
+ * makes that cheap, and a revoked password ends at the very next one. Called by http_call_open; on the connection's
+ * loop.
  */
 #include "frontends/http/http.h"
 

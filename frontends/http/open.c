@@ -287,9 +287,12 @@ void http_call_open(struct http_call *k, const char *method, const char *version
 
 enum gh_status http_req(struct http_ex *ex, enum vfs_op op, struct vfs_req **ret_req)
 {
-	struct vfs_req *req = vfs_req_new(ex->core, ex->loop, op, ex->service->proto, ex->session);
+	struct vfs_req *req;
 	enum gh_status st;
 
+	if (!ex->session)
+		return GH_UNAUTH; /* open_to_all, and then something that is not */
+	req = vfs_req_new(ex->core, ex->loop, op, ex->service->proto, ex->session);
 	if (!req)
 		return GH_NOMEM;
 	memcpy(req->id, ex->request_id, strlen(ex->request_id) + 1);

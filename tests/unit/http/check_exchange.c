@@ -1,0 +1,845 @@
+/* Exchanges through the whole door: a real loop, real sockets, libmicrohttpd, and a core that answers as each test wants.
+ * Every test ends with a check that nothing is left behind. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "frontends/http/exchange.h"
+#include "tests/unit/http/house.h"
+
+/* ---- a service that does each thing once ---- */
+
+static atomic_uint begun, gone;
+static atomic_bool in_order = true;
+
+static void begin(struct http_ex *ex);
+static enum gh_status body(struct http_ex *ex, const void *data, size_t len);
+static void end(struct http_ex *ex);
+
+static void left(struct http_ex *ex)
+{
+	atomic_fetch_add(&gone, 1);
+	http_put_gone(ex);
+}
+
+static void refuse(struct http_ex *ex, enum gh_status st, const struct vfs_req *req)
+{
+	const char *name = gh_status_name(st);
+
+	http_reply(ex, http_code_of(st), name, strlen(name));
+}
+
+static bool open_to_all(const struct http_ex *ex)
+{
+	return !strncmp(ex->path, "/open", 5);
+}
+
+static const struct http_service service = {
+	.name = "test",
+	.proto = VFS_REST,
+	.prefix = "/t",
+	.methods = 1 << HTTP_GET | 1 << HTTP_HEAD | 1 << HTTP_PUT | 1 << HTTP_POST,
+	.open_to_all = open_to_all,
+	.begin = begin,
+	.body = body,
+	.end = end,
+	.gone = left,
+	.refuse = refuse,
+};
+extern const struct http_service *const http_services[];
+const struct http_service *const http_services[] = { &service, NULL };
+
+static void put_done(struct http_ex *ex, struct vfs_req *req)
+{
+	int code = req->created ? 201 : 204;
+
+	vfs_req_free(&req);
+	http_reply(ex, code, NULL, 0);
+}
+
+/* 100 lines, each after a request of its own to the core. */
+static void told(struct http_ex *ex, struct vfs_req *req)
+{
+	vfs_req_free(&req);
+	*(unsigned *)ex->state |= 0x100;
+}
+
+static enum gh_status fill(struct http_ex *ex, struct gh_buf *out)
+{
+	unsigned *n = ex->state;
+	struct vfs_req *req;
+
+	if ((*n & 0xff) == 100)
+		return GH_END;
+	if (ex->query && !strcmp(ex->query, "fail") && (*n & 0xff) == 50)
+		return GH_IO;
+	if (*n & 0x100) {
+		*n = (*n & 0xff) + 1;
+		gh_buf_printf(out, "line %u\n", *n & 0xff);
+		return GH_OK;
+	}
+	if (http_req(ex, VFS_STAT, &req) != GH_OK)
+		return GH_NOMEM;
+	http_submit_in_stream(ex, req, told);
+	return GH_WAIT;
+}
+
+static void begin(struct http_ex *ex)
+{
+	atomic_fetch_add(&begun, 1);
+	if (atomic_load(&begun) != atomic_load(&gone) + 1)
+		atomic_store(&in_order, false); /* only meaningful where one connection is used */
+	if (ex->method == HTTP_PUT) {
+		http_put_begin(ex, NULL, put_done);
+	} else if (ex->method == HTTP_POST) {
+		/* answered by body or end */
+	} else if (!strncmp(ex->path, "/stream", 7)) {
+		ex->state = gh_alloc(ex->arena, sizeof(unsigned));
+		http_reply_stream(ex, 200, fill);
+	} else if (!strcmp(ex->path, "/silent")) {
+		/* no answer: a bug of the service */
+	} else if (!strcmp(ex->path, "/forge")) {
+		http_reply_header(ex, "X-A", "a\r\nX-B: b");
+		http_reply_static(ex, 200, "static");
+	} else {
+		http_serve_file(ex, NULL);
+	}
+}
+
+static enum gh_status body(struct http_ex *ex, const void *data, size_t len)
+{
+	if (ex->method == HTTP_PUT)
+		return http_put_body(ex, data, len);
+	if (!strcmp(ex->path, "/early"))
+		http_reply_static(ex, 202, "enough");
+	return strcmp(ex->path, "/bad") ? GH_OK : GH_INVALID;
+}
+
+static void end(struct http_ex *ex)
+{
+	if (ex->method == HTTP_PUT)
+		http_put_end(ex);
+	else if (strcmp(ex->path, "/silent"))
+		http_reply(ex, 200, "got all", 7);
+}
+
+/* ---- fixtures ---- */
+
+static struct house h;
+static char big[1 << 20];
+
+static void setup(void)
+{
+	atomic_store(&begun, 0);
+	atomic_store(&gone, 0);
+	atomic_store(&in_order, true);
+	for (size_t i = 0; i < sizeof(big); i++)
+		big[i] = (char)(i * 7 + (i >> 9));
+	house_open(&h);
+	fake_put(h.core, "/a.txt", "hello", 5, 1700000000000000);
+	fake_put(h.core, "/big", big, sizeof(big), 1700000000000000);
+	fake_put(h.core, "/page.html", "<p>", 3, 1700000000000000);
+	fake_put(h.core, "/dir", NULL, 0, 0);
+}
+
+static void teardown(void)
+{
+	house_close(&h);
+	ck_assert_uint_eq(atomic_load(&begun), atomic_load(&gone)); /* gone comes exactly once for each begin */
+}
+
+static void expect(int fd, const char *request, const char *method, int status, const char *text)
+{
+	struct heard a;
+
+	say(fd, request);
+	hear(fd, method, &a);
+	ck_assert_msg(a.status == status, "%s gave %d: %s%s", request, a.status, a.head, a.body);
+	if (text)
+		ck_assert_str_eq(a.body, text);
+	ck_assert(!a.cut);
+	unhear(&a);
+}
+
+#define GET(path) "GET /t" path " HTTP/1.1\r\n" AS_ANN "\r\n"
+
+/* ---- answers ---- */
+
+START_TEST(a_file_is_served_with_its_validators)
+{
+	int fd = house_connect(&h);
+	struct heard a;
+
+	say(fd, GET("/a.txt"));
+	hear(fd, "GET", &a);
+	ck_assert_int_eq(a.status, 200);
+	ck_assert_str_eq(a.body, "hello");
+	ck_assert_str_eq(heard_field(&a, "ETag"), "\"0000000000000001\"");
+	ck_assert_str_eq(heard_field(&a, "Last-Modified"), "Tue, 14 Nov 2023 22:13:20 GMT");
+	ck_assert_str_eq(heard_field(&a, "Accept-Ranges"), "bytes");
+	ck_assert_str_eq(heard_field(&a, "Cache-Control"), "private, no-cache");
+	ck_assert_str_eq(heard_field(&a, "X-Content-Type-Options"), "nosniff");
+	ck_assert_ptr_nonnull(heard_field(&a, "Date"));
+	ck_assert_ptr_nonnull(heard_field(&a, "X-Request-Id"));
+	ck_assert_ptr_null(heard_field(&a, "Content-Security-Policy"));
+	unhear(&a);
+	say(fd, GET("/page.html"));
+	hear(fd, "GET", &a);
+	ck_assert_str_eq(heard_field(&a, "Content-Security-Policy"), "sandbox");
+	unhear(&a);
+	close(fd);
+}
+END_TEST
+
+START_TEST(head_says_what_get_says_and_sends_nothing)
+{
+	static const char *const paths[] = { "/a.txt", "/big" };
+
+	for (unsigned i = 0; i < 2; i++) {
+		int fd = house_connect(&h);
+		struct heard get, head;
+		char text[200];
+
+		snprintf(text, sizeof(text), "GET /t%s HTTP/1.1\r\n" AS_ANN "\r\n", paths[i]);
+		say(fd, text);
+		hear(fd, "GET", &get);
+		snprintf(text, sizeof(text), "HEAD /t%s HTTP/1.1\r\n" AS_ANN "\r\n", paths[i]);
+		say(fd, text);
+		hear(fd, "HEAD", &head);
+		ck_assert_str_eq(heard_field(&head, "Content-Length"), i ? "1048576" : "5");
+		/* All but the id and the time are the same lines. */
+		*strstr(get.head, "X-Request-Id") = *strstr(head.head, "X-Request-Id") = '\0';
+		ck_assert_str_eq(get.head, head.head);
+		unhear(&get);
+		unhear(&head);
+		expect(fd, GET("/a.txt"), "GET", 200, "hello"); /* nothing of a body in between */
+		close(fd);
+	}
+}
+END_TEST
+
+START_TEST(conditions_and_ranges_answer_304_412_206_416)
+{
+	int fd = house_connect(&h);
+	struct heard a;
+
+	say(fd, "GET /t/a.txt HTTP/1.1\r\n" AS_ANN "If-None-Match: \"0000000000000001\"\r\n\r\n");
+	hear(fd, "GET", &a);
+	ck_assert_int_eq(a.status, 304);
+	ck_assert_str_eq(heard_field(&a, "ETag"), "\"0000000000000001\"");
+	ck_assert_str_eq(heard_field(&a, "Content-Length"), "5");
+	unhear(&a);
+	expect(fd, "GET /t/a.txt HTTP/1.1\r\n" AS_ANN "If-Match: \"0000000000000009\"\r\n\r\n", "GET", 412,
+	       "precondition");
+	say(fd, "GET /t/a.txt HTTP/1.1\r\n" AS_ANN "Range: bytes=1-3\r\n\r\n");
+	hear(fd, "GET", &a);
+	ck_assert_int_eq(a.status, 206);
+	ck_assert_str_eq(a.body, "ell");
+	ck_assert_str_eq(heard_field(&a, "Content-Range"), "bytes 1-3/5");
+	unhear(&a);
+	say(fd, "GET /t/a.txt HTTP/1.1\r\n" AS_ANN "Range: bytes=5-\r\n\r\n");
+	hear(fd, "GET", &a);
+	ck_assert_int_eq(a.status, 416);
+	ck_assert_str_eq(heard_field(&a, "Content-Range"), "bytes */5");
+	unhear(&a);
+	close(fd);
+}
+END_TEST
+
+static void big_is_whole(unsigned range)
+{
+	int fd = house_connect(&h);
+	struct heard a;
+
+	say(fd, range ? "GET /t/big HTTP/1.1\r\n" AS_ANN "Range: bytes=300000-\r\n\r\n" : GET("/big"));
+	hear(fd, "GET", &a);
+	ck_assert_int_eq(a.status, range ? 206 : 200);
+	ck_assert_uint_eq(a.len, sizeof(big) - range);
+	ck_assert_int_eq(memcmp(a.body, big + range, a.len), 0);
+	unhear(&a);
+	expect(fd, GET("/a.txt"), "GET", 200, "hello");
+	close(fd);
+}
+
+START_TEST(large_content_comes_whole_by_descriptor_and_by_windows)
+{
+	big_is_whole(0);
+	big_is_whole(300000);
+	h.core->content_by_fd = true;
+	big_is_whole(0);
+	big_is_whole(300000);
+	h.core->content_by_fd = false;
+	h.core->pull_wait_ms = 1;
+	big_is_whole(300000);
+}
+END_TEST
+
+START_TEST(damage_on_the_way_cuts_and_is_never_a_short_answer)
+{
+	int fd = house_connect(&h);
+	struct heard a;
+
+	h.core->damage_at = 500000;
+	say(fd, GET("/big"));
+	hear(fd, "GET", &a);
+	ck_assert_str_eq(heard_field(&a, "Content-Length"), "1048576");
+	ck_assert(a.cut);
+	ck_assert_uint_lt(a.len, sizeof(big));
+	unhear(&a);
+	close(fd);
+}
+END_TEST
+
+START_TEST(everything_works_when_the_core_takes_its_time)
+{
+	int fd = house_connect(&h);
+
+	for (unsigned i = 0; i < VFS_OP_COUNT; i++)
+		h.core->delay_ms[i] = 20;
+	for (unsigned i = 0; i < 3; i++) {
+		expect(fd, GET("/a.txt"), "GET", 200, "hello");
+		expect(fd, GET("/none"), "GET", 404, "notfound");
+		expect(fd, "PUT /t/b HTTP/1.1\r\n" AS_ANN "Content-Length: 3\r\n\r\nabc", "PUT", i ? 204 : 201, "");
+		expect(fd, GET("/b"), "GET", 200, "abc");
+	}
+	ck_assert(atomic_load(&in_order));
+	close(fd);
+}
+END_TEST
+
+START_TEST(pipelined_requests_are_answered_in_order)
+{
+	int fd = house_connect(&h);
+
+	h.core->delay_ms[VFS_READ] = 10;
+	say(fd, GET("/a.txt") GET("/none") GET("/page.html"));
+	expect(fd, "", "GET", 200, "hello");
+	expect(fd, "", "GET", 404, "notfound");
+	expect(fd, "", "GET", 200, "<p>");
+	ck_assert(atomic_load(&in_order));
+	close(fd);
+}
+END_TEST
+
+START_TEST(hundreds_of_requests_at_once_are_all_answered)
+{
+	enum { MANY = 256 }; /* a multiple of what the library below takes from epoll at once */
+	int fds[MANY];
+
+	h.core->delay_ms[VFS_READ] = 5;
+	for (unsigned i = 0; i < MANY; i++)
+		fds[i] = house_connect(&h);
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < MANY; i++)
+			say(fds[i], GET("/a.txt"));
+		for (unsigned i = 0; i < MANY; i++)
+			expect(fds[i], "", "GET", 200, "hello");
+	}
+	for (unsigned i = 0; i < MANY; i++)
+		close(fds[i]);
+}
+END_TEST
+
+START_TEST(a_service_that_never_answers_is_a_500)
+{
+	int fd = house_connect(&h);
+
+	expect(fd, GET("/silent"), "GET", 500, "bug");
+	expect(fd, GET("/a.txt"), "GET", 200, "hello");
+	close(fd);
+}
+END_TEST
+
+START_TEST(no_value_begins_a_header_of_its_own)
+{
+	int fd = house_connect(&h);
+	struct heard a;
+
+	say(fd, GET("/forge"));
+	hear(fd, "GET", &a);
+	ck_assert_str_eq(a.body, "static");
+	ck_assert_str_eq(heard_field(&a, "X-A"), "a??X-B: b");
+	ck_assert_ptr_null(heard_field(&a, "X-B"));
+	unhear(&a);
+	close(fd);
+}
+END_TEST
+
+/* ---- streams ---- */
+
+static void stream_is_whole(const char *request)
+{
+	int fd = house_connect(&h);
+	struct heard a;
+
+	say(fd, request);
+	hear(fd, "GET", &a);
+	ck_assert_int_eq(a.status, 200);
+	ck_assert(!a.cut);
+	ck_assert_int_eq(strncmp(a.body, "line 1\nline 2\n", 14), 0);
+	ck_assert_str_eq(a.body + a.len - 9, "line 100\n");
+	unhear(&a);
+	close(fd);
+}
+
+START_TEST(a_stream_asks_the_core_as_it_goes)
+{
+	stream_is_whole(GET("/stream"));
+	stream_is_whole("GET /t/stream HTTP/1.0\r\n" AS_ANN "\r\n");
+	h.core->delay_ms[VFS_STAT] = 1;
+	stream_is_whole(GET("/stream"));
+	stream_is_whole("GET /t/stream HTTP/1.0\r\n" AS_ANN "\r\n");
+}
+END_TEST
+
+START_TEST(a_stream_that_fails_is_cut)
+{
+	int fd = house_connect(&h);
+	struct heard a;
+
+	say(fd, GET("/stream?fail"));
+	hear(fd, "GET", &a);
+	ck_assert(a.cut);
+	unhear(&a);
+	close(fd);
+}
+END_TEST
+
+/* ---- bodies ---- */
+
+START_TEST(a_put_is_whole_whatever_the_windows)
+{
+	static const unsigned waits[] = { 0, 1, 3 };
+	size_t len;
+
+	for (unsigned i = 0; i < 3; i++) {
+		int fd = house_connect(&h);
+
+		h.core->push_wait_every = waits[i];
+		say(fd, "PUT /t/up HTTP/1.1\r\n" AS_ANN "Content-Length: 1048576\r\n\r\n");
+		say_bytes(fd, big, sizeof(big));
+		expect(fd, "", "PUT", i ? 204 : 201, "");
+		ck_assert_int_eq(memcmp(fake_get(h.core, "/up", &len), big, sizeof(big)), 0);
+		ck_assert_uint_eq(len, sizeof(big));
+		expect(fd, "PUT /t/ch HTTP/1.1\r\n" AS_ANN "Transfer-Encoding: chunked\r\n\r\n"
+		       "5\r\nhello\r\n1;ext=1\r\n \r\n5\r\nworld\r\n0\r\nTrailer: x\r\n\r\n", "PUT", i ? 204 : 201, "");
+		expect(fd, GET("/ch"), "GET", 200, "hello world");
+		expect(fd, "PUT /t/empty HTTP/1.1\r\n" AS_ANN "\r\n", "PUT", i ? 204 : 201, "");
+		expect(fd, GET("/empty"), "GET", 200, "");
+		close(fd);
+	}
+}
+END_TEST
+
+START_TEST(a_put_tells_its_tag_and_takes_a_time)
+{
+	int fd = house_connect(&h);
+	struct heard a;
+
+	say(fd, "PUT /t/m HTTP/1.1\r\n" AS_ANN "X-OC-Mtime: 1000000000\r\nContent-Length: 1\r\n\r\nx");
+	hear(fd, "PUT", &a);
+	ck_assert_int_eq(a.status, 201);
+	ck_assert_ptr_nonnull(heard_field(&a, "ETag"));
+	ck_assert_str_eq(heard_field(&a, "X-OC-MTime"), "accepted");
+	unhear(&a);
+	say(fd, GET("/m"));
+	hear(fd, "GET", &a);
+	ck_assert_str_eq(heard_field(&a, "Last-Modified"), "Sun, 09 Sep 2001 01:46:40 GMT");
+	unhear(&a);
+	expect(fd, "PUT /t/m HTTP/1.1\r\n" AS_ANN "Content-Range: bytes 0-0/5\r\nContent-Length: 1\r\n\r\nx", "PUT", 400,
+	       "invalid");
+	expect(fd, "PUT /t/m HTTP/1.1\r\n" AS_ANN "If-None-Match: *\r\nContent-Length: 1\r\n\r\nx", "PUT", 412,
+	       "precondition");
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_put_that_comes_short_changes_nothing)
+{
+	static const char head[] = "PUT /t/a.txt HTTP/1.1\r\n" AS_ANN "Content-Length: 100\r\n\r\nshort";
+	size_t len;
+
+	for (unsigned delay = 0; delay <= 20; delay += 20) {
+		int fd = house_connect(&h);
+
+		h.core->delay_ms[VFS_WRITE_BEGIN] = delay;
+		say(fd, head);
+		shutdown(fd, SHUT_WR);
+		ck_assert(closed_within(fd, 5000));
+		close(fd);
+		fd = house_connect(&h);
+		say(fd, head);
+		close(fd);
+	}
+	for (unsigned i = 0; i < 500 && atomic_load(&h.core->uploads); i++)
+		house_sleep(10);
+	ck_assert_uint_eq(atomic_load(&h.core->uploads), 0);
+	ck_assert_str_eq(fake_get(h.core, "/a.txt", &len) ? "there" : "gone", "there");
+	ck_assert_uint_eq(len, 5);
+}
+END_TEST
+
+START_TEST(a_small_refused_body_is_read_and_the_connection_kept)
+{
+	int fd = house_connect(&h);
+
+	expect(fd, "PUT /t/x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello", "PUT", 401, "unauth");
+	expect(fd, "PUT /t/dir HTTP/1.1\r\n" AS_ANN "Content-Length: 5\r\n\r\nhello", "PUT", 405, "isdir");
+	expect(fd, "POST /t/bad HTTP/1.1\r\n" AS_ANN "Content-Length: 5\r\n\r\nhello", "POST", 400, "invalid");
+	expect(fd, "POST /t/early HTTP/1.1\r\n" AS_ANN "Content-Length: 5\r\n\r\nhello", "POST", 202, "enough");
+	expect(fd, GET("/a.txt"), "GET", 200, "hello");
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_large_refused_body_is_answered_before_it_is_read)
+{
+	int fd = house_connect(&h);
+
+	say(fd, "PUT /t/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1048576\r\n\r\n");
+	say_bytes(fd, big, sizeof(big));
+	expect(fd, "", "PUT", 401, "unauth");
+	ck_assert(closed_within(fd, 3000));
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_refusal_in_the_middle_of_a_body_is_heard)
+{
+	static const char *const forms[] = { "Content-Length: 1048576", "Transfer-Encoding: chunked" };
+
+	h.core->push_fail = GH_QUOTA;
+	for (unsigned i = 0; i < 2; i++) {
+		int fd = house_connect(&h);
+		char head[300];
+
+		snprintf(head, sizeof(head), "PUT /t/x HTTP/1.1\r\n" AS_ANN "%s\r\n\r\n%s", forms[i],
+			 i ? "100000\r\n" : "");
+		say(fd, head);
+		say_bytes(fd, big, sizeof(big));
+		expect(fd, "", "PUT", 507, "quota");
+		ck_assert(closed_within(fd, 3000));
+		close(fd);
+	}
+}
+END_TEST
+
+START_TEST(a_client_that_waits_for_100_gets_the_final_answer_instead)
+{
+	int fd = house_connect(&h);
+	struct heard a;
+
+	say(fd, "PUT /t/x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+	hear(fd, "PUT", &a);
+	ck_assert_int_eq(a.status, 401);
+	unhear(&a);
+	close(fd);
+	fd = house_connect(&h);
+	h.core->delay_ms[VFS_WRITE_BEGIN] = 20; /* decided before the first byte is invited */
+	say(fd, "PUT /t/x HTTP/1.1\r\n" AS_ANN "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+	hear(fd, "PUT", &a);
+	ck_assert_int_eq(a.status, 100);
+	unhear(&a);
+	ck_assert_uint_eq(atomic_load(&h.core->submitted[VFS_WRITE_BEGIN]), 1);
+	expect(fd, "hello", "PUT", 201, "");
+	close(fd);
+}
+END_TEST
+
+/* ---- clients that leave, deadlines ---- */
+
+START_TEST(a_client_that_leaves_while_the_core_works_is_noticed)
+{
+	int fd = house_connect(&h);
+
+	h.core->delay_ms[VFS_READ] = 2000;
+	say(fd, GET("/a.txt"));
+	house_sleep(150);
+	close(fd);
+	for (unsigned i = 0; i < 100 && !atomic_load(&h.core->detached); i++)
+		house_sleep(10);
+	ck_assert_uint_eq(atomic_load(&h.core->detached), 1);
+	house_sleep(50);
+	ck_assert_uint_eq(atomic_load(&gone), 1);
+}
+END_TEST
+
+START_TEST(the_cores_deadline_is_a_504)
+{
+	int fd = house_connect(&h);
+
+	h.core->fail[VFS_READ] = GH_DEADLINE;
+	expect(fd, GET("/a.txt"), "GET", 504, "deadline");
+	close(fd);
+}
+END_TEST
+
+START_TEST(slow_headers_are_cut)
+{
+	int silent, slow;
+
+	teardown();
+	house_set("http.header_timeout", 300);
+	setup();
+	silent = house_connect(&h);
+	slow = house_connect(&h);
+	say(slow, "GET /t/a.txt HT");
+	house_sleep(100);
+	say(slow, "TP/1.1\r\nHo");
+	ck_assert(closed_within(slow, 1000));
+	ck_assert(closed_within(silent, 1000));
+	close(slow);
+	close(silent);
+}
+END_TEST
+
+START_TEST(a_kept_connection_is_shut_after_its_time)
+{
+	uint64_t from;
+	int fd;
+
+	teardown();
+	house_set("http.idle_timeout", 400);
+	setup();
+	fd = house_connect(&h);
+	expect(fd, GET("/a.txt"), "GET", 200, "hello");
+	from = gh_mono_ns();
+	ck_assert(closed_within(fd, 4000));
+	ck_assert_uint_ge(gh_mono_ns() - from, 350 * GH_MS_NS);
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_body_that_trickles_is_cut)
+{
+	bool cut = false;
+	int fd;
+
+	teardown();
+	house_set("http.body_timeout", 600);
+	setup();
+	fd = house_connect(&h);
+	say(fd, "PUT /t/x HTTP/1.1\r\n" AS_ANN "Content-Length: 100000\r\n\r\n");
+	for (unsigned i = 0; i < 40 && !cut; i++) {
+		say(fd, "x");
+		cut = closed_within(fd, 100);
+	}
+	ck_assert(cut);
+	close(fd);
+}
+END_TEST
+
+START_TEST(an_answer_that_nobody_reads_is_cut)
+{
+	int fd;
+	static char huge[16 << 20];
+
+	teardown();
+	house_set("http.body_timeout", 600);
+	setup();
+	fake_put(h.core, "/huge", huge, sizeof(huge), 0);
+	h.core->content_by_fd = true;
+	fd = house_connect(&h);
+	say(fd, GET("/huge"));
+	house_sleep(3500);
+	for (unsigned i = 0; i < 200 && atomic_load(&begun) != atomic_load(&gone); i++)
+		house_sleep(10);
+	ck_assert_uint_eq(atomic_load(&gone), 1); /* while the client still holds its end open */
+	close(fd);
+}
+END_TEST
+
+START_TEST(the_oldest_idle_connection_makes_room)
+{
+	int fds[6];
+
+	teardown();
+	house_set("http.idle_memory", 4 * 65536);
+	setup();
+	for (unsigned i = 0; i < 6; i++) {
+		fds[i] = house_connect(&h);
+		expect(fds[i], GET("/a.txt"), "GET", 200, "hello");
+	}
+	ck_assert(closed_within(fds[0], 1000));
+	ck_assert(closed_within(fds[1], 1000));
+	for (unsigned i = 2; i < 6; i++)
+		expect(fds[i], GET("/a.txt"), "GET", 200, "hello");
+	for (unsigned i = 0; i < 6; i++)
+		close(fds[i]);
+}
+END_TEST
+
+/* ---- logins, routes ---- */
+
+START_TEST(a_login_is_asked_for_and_its_refusals_are_told_apart)
+{
+	int fd = house_connect(&h);
+	struct heard a;
+
+	say(fd, "GET /t/a.txt HTTP/1.1\r\nHost: h\r\n\r\n");
+	hear(fd, "GET", &a);
+	ck_assert_int_eq(a.status, 401);
+	ck_assert_str_eq(heard_field(&a, "WWW-Authenticate"), "Basic realm=\"Gatehouse\", charset=\"UTF-8\"");
+	unhear(&a);
+	ck_assert_uint_eq(atomic_load(&h.core->submitted[VFS_LOGIN]), 0);
+	expect(fd, "GET /t/a.txt HTTP/1.1\r\nHost: h\r\nAuthorization: Basic YW5uOndyb25n\r\n\r\n", "GET", 401, "unauth");
+	expect(fd, "GET /t/a.txt HTTP/1.1\r\nHost: h\r\nAuthorization: Basic YQBi\r\n\r\n", "GET", 400, "invalid");
+	expect(fd, "GET /t/a.txt HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer x\r\n\r\n", "GET", 401, "unauth");
+	h.core->fail[VFS_LOGIN] = GH_THROTTLED;
+	say(fd, GET("/a.txt"));
+	hear(fd, "GET", &a);
+	ck_assert_int_eq(a.status, 429);
+	ck_assert_ptr_nonnull(heard_field(&a, "Retry-After"));
+	unhear(&a);
+	h.core->fail[VFS_LOGIN] = GH_BUSY;
+	say(fd, GET("/a.txt"));
+	hear(fd, "GET", &a);
+	ck_assert_int_eq(a.status, 503);
+	ck_assert_ptr_nonnull(heard_field(&a, "Retry-After"));
+	unhear(&a);
+	close(fd);
+}
+END_TEST
+
+START_TEST(what_needs_no_login_gets_none)
+{
+	int fd = house_connect(&h);
+	struct heard a;
+
+	expect(fd, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n", "GET", 200, "ok\n");
+	expect(fd, "GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n", "GET", 200, "ok\n");
+	expect(fd, "GET /elsewhere HTTP/1.1\r\nHost: h\r\n\r\n", "GET", 404, NULL);
+	expect(fd, "GET /tt HTTP/1.1\r\nHost: h\r\n\r\n", "GET", 404, NULL);
+	say(fd, "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n");
+	hear(fd, "OPTIONS", &a);
+	ck_assert_int_eq(a.status, 200);
+	ck_assert_str_eq(heard_field(&a, "Allow"), "GET, HEAD, PUT, POST, OPTIONS");
+	unhear(&a);
+	say(fd, "DELETE /t/a.txt HTTP/1.1\r\nHost: h\r\n\r\n");
+	hear(fd, "DELETE", &a);
+	ck_assert_int_eq(a.status, 405);
+	ck_assert_str_eq(heard_field(&a, "Allow"), "GET, HEAD, PUT, POST, OPTIONS");
+	unhear(&a);
+	expect(fd, "GET /t/open HTTP/1.1\r\nHost: h\r\n\r\n", "GET", 401, NULL); /* begun without a session */
+	close(fd);
+}
+END_TEST
+
+/* ---- the end ---- */
+
+START_TEST(draining_lets_transfers_end_and_refuses_new_work)
+{
+	int idle = house_connect(&h), busy = house_connect(&h);
+	unsigned live = 0;
+	struct heard a;
+
+	expect(idle, GET("/a.txt"), "GET", 200, "hello");
+	h.core->delay_ms[VFS_READ] = 300;
+	say(busy, GET("/a.txt"));
+	house_sleep(50);
+	fe_http.drain(h.door, &live);
+	ck_assert_uint_ge(live, 1); /* the idle one may be gone already */
+	ck_assert(closed_within(idle, 1000));
+	hear(busy, "GET", &a);
+	ck_assert_int_eq(a.status, 200);
+	ck_assert_str_eq(heard_field(&a, "Connection"), "close");
+	unhear(&a);
+	ck_assert(closed_within(busy, 1000));
+	for (unsigned i = 0; i < 100 && live; i++) {
+		house_sleep(10);
+		fe_http.drain(h.door, &live);
+	}
+	ck_assert_uint_eq(live, 0);
+	close(idle);
+	close(busy);
+}
+END_TEST
+
+START_TEST(quiescing_answers_what_still_waits)
+{
+	int waiting = house_connect(&h), streaming = house_connect(&h), uploading = house_connect(&h);
+	unsigned live;
+	struct heard a;
+
+	h.core->delay_ms[VFS_READ] = h.core->delay_ms[VFS_STAT] = 1000;
+	say(waiting, GET("/a.txt"));
+	say(streaming, GET("/stream"));
+	say(uploading, "PUT /t/u HTTP/1.1\r\n" AS_ANN "Content-Length: 10\r\n\r\nhalf");
+	house_sleep(100);
+	fe_http.drain(h.door, &live);
+	while (!house_quiesce(&h))
+		house_sleep(1);
+	hear(waiting, "GET", &a);
+	ck_assert_int_eq(a.status, 503);
+	ck_assert_str_eq(heard_field(&a, "Connection"), "close");
+	ck_assert_ptr_nonnull(heard_field(&a, "Retry-After"));
+	unhear(&a);
+	hear(streaming, "GET", &a);
+	ck_assert(a.cut || !a.status);
+	unhear(&a);
+	ck_assert(closed_within(uploading, 1000));
+	close(waiting);
+	close(streaming);
+	close(uploading);
+}
+END_TEST
+
+static TCase *group(Suite *s, const char *name)
+{
+	TCase *t = tcase_create(name);
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	suite_add_tcase(s, t);
+	return t;
+}
+
+int main(void)
+{
+	Suite *s = suite_create("exchange");
+	TCase *t = group(s, "answers");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_add_test(t, a_file_is_served_with_its_validators);
+	tcase_add_test(t, head_says_what_get_says_and_sends_nothing);
+	tcase_add_test(t, conditions_and_ranges_answer_304_412_206_416);
+	tcase_add_test(t, large_content_comes_whole_by_descriptor_and_by_windows);
+	tcase_add_test(t, damage_on_the_way_cuts_and_is_never_a_short_answer);
+	tcase_add_test(t, everything_works_when_the_core_takes_its_time);
+	tcase_add_test(t, pipelined_requests_are_answered_in_order);
+	tcase_add_test(t, hundreds_of_requests_at_once_are_all_answered);
+	tcase_add_test(t, a_service_that_never_answers_is_a_500);
+	tcase_add_test(t, no_value_begins_a_header_of_its_own);
+	tcase_add_test(t, a_stream_asks_the_core_as_it_goes);
+	tcase_add_test(t, a_stream_that_fails_is_cut);
+	t = group(s, "bodies");
+	tcase_add_test(t, a_put_is_whole_whatever_the_windows);
+	tcase_add_test(t, a_put_tells_its_tag_and_takes_a_time);
+	tcase_add_test(t, a_put_that_comes_short_changes_nothing);
+	tcase_add_test(t, a_small_refused_body_is_read_and_the_connection_kept);
+	tcase_add_test(t, a_large_refused_body_is_answered_before_it_is_read);
+	tcase_add_test(t, a_refusal_in_the_middle_of_a_body_is_heard);
+	tcase_add_test(t, a_client_that_waits_for_100_gets_the_final_answer_instead);
+	t = group(s, "deadlines");
+	tcase_add_test(t, a_client_that_leaves_while_the_core_works_is_noticed);
+	tcase_add_test(t, the_cores_deadline_is_a_504);
+	tcase_add_test(t, slow_headers_are_cut);
+	tcase_add_test(t, a_kept_connection_is_shut_after_its_time);
+	tcase_add_test(t, a_body_that_trickles_is_cut);
+	tcase_add_test(t, an_answer_that_nobody_reads_is_cut);
+	tcase_add_test(t, the_oldest_idle_connection_makes_room);
+	t = group(s, "doors");
+	tcase_add_test(t, a_login_is_asked_for_and_its_refusals_are_told_apart);
+	tcase_add_test(t, what_needs_no_login_gets_none);
+	tcase_add_test(t, draining_lets_transfers_end_and_refuses_new_work);
+	tcase_add_test(t, quiescing_answers_what_still_waits);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
