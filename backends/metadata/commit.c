@@ -35,48 +35,34 @@ void commit_queue_fini(struct commit_queue *q)
 
 /* ---- one member ---- */
 
-/* Guards of people's names tell what is taken; any other collision means that the world has moved. A collision of the
- * event itself: done before. */
-static enum gh_status batch_collided(struct db_conn *c, struct commit_item *it)
+/* A key that was taken: a name of people's, or a sign that the world has moved. */
+static enum gh_status collided(const struct db_batch *b)
 {
-	const struct db_batch *b = it->batch;
-	struct db_stmt *s;
-	enum gh_status st;
+	return b->failed && b->cmds[b->failed].unique_is_people ? GH_EXISTS : GH_STALE;
+}
 
-	if (b->failed)
-		return b->cmds[b->failed].unique_is_people ? GH_EXISTS : GH_STALE;
-	st = c->drv->prepare(c, SQL_EVENT_TIME, &s);
-	if (st != GH_OK)
-		return st;
-	db_bind_u64(s, 1, b->tenant);
-	db_bind_i64(s, 2, b->values[1].i);
-	st = c->drv->step(s);
-	if (st == GH_OK) {
-		it->done_before = true;
-		it->time_us = db_i64(s, 0);
-	}
-	c->drv->reset(s);
-	return st == GH_END ? GH_BUG : st;
+static enum gh_status batch_run(struct db_conn *c, struct commit_item *it, int64_t now_us)
+{
+	enum gh_status st = c->drv->batch(c, it->batch, now_us);
+
+	it->done_before = st == GH_EXISTS && it->batch->done_before;
+	it->time_us = it->done_before ? it->batch->done_us : now_us;
+	if (it->done_before)
+		return GH_OK;
+	return st == GH_EXISTS ? collided(it->batch) : st;
 }
 
 /* Runs under a mark. Whatever the item's status: is the transaction still there for others? */
 static bool item_run(struct db_conn *c, struct commit_item *it, int64_t now_us)
 {
 	enum gh_status st = c->drv->mark(c);
-	bool done_before = false;
 
-	it->time_us = now_us;
-	it->done_before = false;
-	if (st == GH_OK) {
-		st = it->batch ? c->drv->batch(c, it->batch, now_us) : it->job(c, it->arg, now_us);
-		if (it->batch && st == GH_EXISTS && c->drv->in_transaction(c))
-			st = batch_collided(c, it);
-		done_before = it->done_before;
-	}
+	if (st == GH_OK)
+		st = it->batch ? batch_run(c, it, now_us) : it->job(c, it->arg, now_us);
 	it->status = st;
 	if (!c->drv->in_transaction(c))
 		return false;
-	return c->drv->mark_end(c, st == GH_OK && !done_before) == GH_OK;
+	return c->drv->mark_end(c, st == GH_OK) == GH_OK;
 }
 
 /* ---- a transaction ---- */

@@ -55,7 +55,10 @@ struct db_batch {
 	unsigned cmd_count;
 	const struct db_cmd *cmds;
 	const struct db_value *values;
-	unsigned failed; /* result: which command gave the status */
+	/* results */
+	unsigned failed; /* which command gave the status */
+	bool done_before;
+	int64_t done_us; /* when it was */
 };
 
 struct db_driver {
@@ -99,6 +102,9 @@ struct db_driver {
 	enum gh_status (*mark)(struct db_conn *c);
 	enum gh_status (*mark_end)(struct db_conn *c, bool keep);
 	bool (*in_transaction)(struct db_conn *c); /* an error may have ended it */
+	/* Locks what the batch touches (where there are many writers), then looks whether its event is there: GH_EXISTS
+	 * with done_us, done before. An event's guards need not hold a second time, and no step may run again for it. Then
+	 * the commands, up to the first that fails. */
 	enum gh_status (*batch)(struct db_conn *c, struct db_batch *b, int64_t now_us);
 	int64_t (*now_us)(struct db_conn *c); /* the database's clock */
 

@@ -86,7 +86,7 @@ X(EVENT_4, SQL_STEP, EVENT_INSERT(SLOT4))
 X(NODE_INSERT, SQL_STEP,
   "INSERT INTO node (tenant, parent, name_key, id, type, name, owner, version, rev, size, made_us, mtime_us, has_props,"
   " parts, blob, loc, crc) SELECT ?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18"
-  " WHERE" EV " AND" PARENT_IS_FOLDER("3"))
+  " WHERE" EV)
 X(NODE_CONTENT, SQL_STEP,
   "UPDATE node SET version = ?4, size = ?5, mtime_us = ?6, parts = ?7, blob = ?8, loc = ?9, crc = ?10, rev = rev + 1"
   " WHERE tenant = ?1 AND id = ?3 AND type = 1 AND" EV)

@@ -54,17 +54,16 @@
 	" THEN NOT EXISTS (SELECT 1 FROM node n WHERE n.tenant = ?1 AND n.parent = ?" parent " AND n.name_key = ?" key ")"  \
 	" ELSE EXISTS (SELECT 1 FROM node n WHERE n.tenant = ?1 AND n.parent = ?" parent " AND n.name_key = ?" key      \
 	" AND n.id = ?" node " AND (?" rev " < 0 OR n.rev = ?" rev ")) END"
-/* The event, if every guard holds. An event that is there already must collide, whatever its guards say by now: that
- * is "done before", and no step may run again for it. ?14 = 1: the batch makes its tenant. */
+/* The event, if every guard holds. ?14 = 1: the batch makes its tenant. */
 #define EVENT_INSERT(slots)                                                                                            \
 	"INSERT INTO event (tenant, op, time_us, user_id, user_name, what, door, path, dest, request_id, node, bytes," \
 	" files, late) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"                                 \
 	" CASE WHEN EXISTS (SELECT 1 FROM usage_total u WHERE u.tenant = ?1 AND u.folded >= ?2) THEN 1 ELSE 0 END"     \
-	" WHERE" EV " OR ("                                                                                            \
+	" WHERE "                                                                                            \
 	"(?14 = 1 OR EXISTS (SELECT 1 FROM tenant t WHERE t.id = ?1 AND (?15 < 0 OR t.tree_gen = ?15)"                 \
 	" AND (?16 < 0 OR t.rights_epoch = ?16) AND (?17 < 0 OR t.route_epoch = ?17)))"                                \
 	" AND (?18 < 0 OR NOT EXISTS (SELECT 1 FROM locks l WHERE l.tenant = ?1 AND l.seq > ?18"                       \
-	" AND (?19 IS NULL OR l.path_key = ?19 OR (l.path_key > ?20 AND l.path_key < ?21))))" slots ")"
+	" AND (?19 IS NULL OR l.path_key = ?19 OR (l.path_key > ?20 AND l.path_key < ?21))))" slots
 #define SLOT1 SLOT("22", "23", "24", "25")
 #define SLOT2 SLOT1 SLOT("26", "27", "28", "29")
 #define SLOT3 SLOT2 SLOT("30", "31", "32", "33")

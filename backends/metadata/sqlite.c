@@ -247,10 +247,28 @@ static enum gh_status cmd_run(struct sq_conn *c, const struct db_batch *b, const
 	return st;
 }
 
+/* The event of a batch that was done before. */
+static enum gh_status find_event(struct db_conn *base, struct db_batch *b)
+{
+	struct db_stmt *s;
+	enum gh_status st = sq_prepare(base, SQL_EVENT_TIME, &s);
+
+	if (st != GH_OK)
+		return st;
+	bind_value(stmt_of(s), 1, &b->values[0], 0);
+	bind_value(stmt_of(s), 2, &b->values[1], 0);
+	st = sq_step(s);
+	b->done_before = st == GH_OK;
+	b->done_us = st == GH_OK ? sq_get_i64(s, 0) : 0;
+	sq_reset(s);
+	return st == GH_OK ? GH_EXISTS : st == GH_END ? GH_OK : st;
+}
+
 static enum gh_status sq_batch(struct db_conn *base, struct db_batch *b, int64_t now_us)
 {
-	enum gh_status st = GH_OK;
+	enum gh_status st = find_event(base, b);
 
+	b->failed = 0;
 	for (unsigned i = 0; st == GH_OK && i < b->cmd_count; i++) {
 		b->failed = i;
 		st = cmd_run(conn_of(base), b, &b->cmds[i], now_us);

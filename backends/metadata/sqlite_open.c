@@ -23,8 +23,8 @@
 #define AS_TEXT(x) AS_TEXT_(x)
 #define AS_TEXT_(x) #x
 #define DEFAULT_READERS 8
-#define CHECKPOINT_PAGES 1000	    /* 4 MiB */
-#define CHECKPOINT_HARD_PAGES 8000  /* 32 MiB */
+#define CHECKPOINT_PAGES 2000	    /* 8 MiB */
+#define CHECKPOINT_HARD_PAGES 16000  /* 64 MiB */
 #define BUSY_TIMEOUT_MS 5000
 #define PROGRESS_OPS 20000 /* virtual machine steps between two looks at the deadline: about a millisecond */
 
