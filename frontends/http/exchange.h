@@ -7,8 +7,8 @@
  *   service->body(ex, ..)   any number of times, never while a request is held
  *   service->end(ex)        the whole declared body has arrived (also without a body); not after an answer
  *   service->gone(ex)       exactly once, last: answered and sent, or cut; free ex->state
- * A service answers exactly once, from begin, end, body or from a completion. If it returns from end() without an answer
- * and without holding, that is a bug: 500.
+ * A service answers exactly once, from begin, end, body or from a completion. If it returns from end() without an
+ * answer and without holding, that is a bug: 500.
  *
  * http_submit runs a core request: `then` is called at once when it is DONE, or later when it was PENDING; in between
  * the exchange is held (suspended, no body is delivered). Never touch the request after `then` freed it.
@@ -38,7 +38,8 @@ struct http_service {
 				    * ancestor of a drive. OPTIONS that no service answers gets 200 with Allow */
 	bool (*open_to_all)(const struct http_ex *ex); /* true: begin comes without a login (OPTIONS); NULL = never */
 	void (*begin)(struct http_ex *ex);
-	enum gh_status (*body)(struct http_ex *ex, const void *data, size_t len); /* OK, or WAIT with http_wait's ready */
+	/* OK, WAIT (http_ready was given to who will call it), or an error: the exchange is refused with it */
+	enum gh_status (*body)(struct http_ex *ex, const void *data, size_t len);
 	void (*end)(struct http_ex *ex);
 	void (*gone)(struct http_ex *ex);
 	/* Renders a refusal in the service's own words (DAV:error body, problem+json, page) with http_reply. req may be
@@ -55,7 +56,7 @@ struct http_ex {
 	bool http10;
 	struct vfs_session *session; /* NULL only where open_to_all */
 	struct gh_arena *arena;      /* the exchange's: parsed headers, small answers; 256 KiB */
-	const char *path;            /* target as sent, percent-encoded, after the service's prefix ("" or "/..."), no query */
+	const char *path;            /* target as sent, after the service's prefix ("" or "/..."), no query */
 	size_t path_len;
 	const char *target;          /* path as sent including the prefix */
 	const char *query;           /* after "?", or NULL */

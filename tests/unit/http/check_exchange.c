@@ -1,5 +1,5 @@
-/* Exchanges through the whole door: a real loop, real sockets, libmicrohttpd, and a core that answers as each test wants.
- * Every test ends with a check that nothing is left behind. */
+/* Exchanges through the whole door: a real loop, real sockets, libmicrohttpd, and a core that answers as each test
+ * wants. Every test ends with a check that nothing is left behind. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -450,8 +450,8 @@ START_TEST(a_put_tells_its_tag_and_takes_a_time)
 	hear(fd, "GET", &a);
 	ck_assert_str_eq(heard_field(&a, "Last-Modified"), "Sun, 09 Sep 2001 01:46:40 GMT");
 	unhear(&a);
-	expect(fd, "PUT /t/m HTTP/1.1\r\n" AS_ANN "Content-Range: bytes 0-0/5\r\nContent-Length: 1\r\n\r\nx", "PUT", 400,
-	       "invalid");
+	expect(fd, "PUT /t/m HTTP/1.1\r\n" AS_ANN "Content-Range: bytes 0-0/5\r\nContent-Length: 1\r\n\r\nx", "PUT",
+	       400, "invalid");
 	expect(fd, "PUT /t/m HTTP/1.1\r\n" AS_ANN "If-None-Match: *\r\nContent-Length: 1\r\n\r\nx", "PUT", 412,
 	       "precondition");
 	close(fd);
@@ -686,7 +686,8 @@ START_TEST(a_login_is_asked_for_and_its_refusals_are_told_apart)
 	ck_assert_str_eq(heard_field(&a, "WWW-Authenticate"), "Basic realm=\"Gatehouse\", charset=\"UTF-8\"");
 	unhear(&a);
 	ck_assert_uint_eq(atomic_load(&h.core->submitted[VFS_LOGIN]), 0);
-	expect(fd, "GET /t/a.txt HTTP/1.1\r\nHost: h\r\nAuthorization: Basic YW5uOndyb25n\r\n\r\n", "GET", 401, "unauth");
+	expect(fd, "GET /t/a.txt HTTP/1.1\r\nHost: h\r\nAuthorization: Basic YW5uOndyb25n\r\n\r\n", "GET", 401,
+	       "unauth");
 	expect(fd, "GET /t/a.txt HTTP/1.1\r\nHost: h\r\nAuthorization: Basic YQBi\r\n\r\n", "GET", 400, "invalid");
 	expect(fd, "GET /t/a.txt HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer x\r\n\r\n", "GET", 401, "unauth");
 	h.core->fail[VFS_LOGIN] = GH_THROTTLED;

@@ -16,7 +16,8 @@ struct request {
 };
 
 /* "Name: value" each, NULL at the end; a Host is not added. */
-static int judge(struct request *r, const char *method, const char *target, const char *version, const char *const *lines)
+static int judge(struct request *r, const char *method, const char *target, const char *version,
+		 const char *const *lines)
 {
 	memset(r, 0, sizeof(*r));
 	r->raw = (struct http_raw){ .method = method, .version = version, .target = target,
