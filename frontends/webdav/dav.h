@@ -44,6 +44,7 @@ void dav_proppatch(struct http_ex *ex);
 void dav_copymove(struct http_ex *ex);
 void dav_lock(struct http_ex *ex);
 void dav_unlock(struct http_ex *ex);
+void dav_get(struct http_ex *ex); /* and HEAD */
 void dav_mkcol(struct http_ex *ex);
 void dav_delete(struct http_ex *ex);
 void dav_options(struct http_ex *ex);

@@ -7,19 +7,14 @@
 
 #define UNWANTED_BODY_MAX 65536 /* bytes of a body that the method has no use for */
 
-static void serve_get(struct http_ex *ex)
-{
-	http_serve(ex, NULL, dav_folder_page);
-}
-
 /* end: called when the body is there. xml_max: longest body; 0 = the method has none of its own. */
 static const struct method {
 	void (*end)(struct http_ex *ex);
 	size_t xml_max;
 } methods[HTTP_METHOD_COUNT] = {
 	[HTTP_OPTIONS] = { dav_options, 0 },
-	[HTTP_GET] = { serve_get, 0 },
-	[HTTP_HEAD] = { serve_get, 0 },
+	[HTTP_GET] = { dav_get, 0 },
+	[HTTP_HEAD] = { dav_get, 0 },
 	[HTTP_PUT] = { http_put_end, 0 },
 	[HTTP_DELETE] = { dav_delete, 0 },
 	[HTTP_PROPFIND] = { dav_propfind, (size_t)256 << 10 },

@@ -1,4 +1,4 @@
-/* MKCOL, DELETE, the answer to PUT, and PROPFIND above the tree. Loop thread of the exchange. */
+/* GET, MKCOL, DELETE, the answer to PUT, and PROPFIND above the tree. Loop thread of the exchange. */
 #include "frontends/webdav/dav.h"
 
 #include <string.h>
@@ -39,6 +39,29 @@ static void submit(struct http_ex *ex, enum vfs_op op, unsigned flags, http_then
 		return;
 	}
 	http_submit(ex, req, then);
+}
+
+static void serve(struct http_ex *ex)
+{
+	http_serve(ex, NULL, dav_folder_page);
+}
+
+static void condition_held(struct http_ex *ex, struct vfs_req *req)
+{
+	if (req->status != GH_OK)
+		http_refuse(ex, req->status, req);
+	else
+		serve(ex);
+	vfs_req_free(&req);
+}
+
+/* If is for every method; nobody sends it with GET, so it costs a request of its own there. */
+void dav_get(struct http_ex *ex)
+{
+	if (http_header(ex, "If"))
+		submit(ex, VFS_STAT, 0, condition_held);
+	else
+		serve(ex);
 }
 
 void dav_mkcol(struct http_ex *ex)
