@@ -30,6 +30,7 @@ struct pack_fd {
 	int fd;
 	unsigned refs;               /* readers, the writer */
 	bool cached;                 /* in table and list; else closed by the last unref */
+	atomic_bool sealed;          /* nobody writes to it any more (false: not known) */
 	struct pack_fd *hash_next;
 	struct pack_fd *newer, *older;
 };
@@ -72,13 +73,13 @@ void pack_fds_fini(struct pack_fds *f);
 /* A reference to the descriptor of a pack, opened when may_block, else GH_AGAIN unless it is open already. */
 GH_MUST_CHECK enum gh_status pack_fds_get(struct blob_backend *be, uint64_t pack, bool may_block, struct pack_fd **ret);
 /* Takes over fd, which the caller has just made or opened; closes it when out of memory. */
-GH_MUST_CHECK enum gh_status pack_fds_add(struct pack_fds *f, uint64_t pack, int fd, struct pack_fd **ret);
+GH_MUST_CHECK enum gh_status pack_fds_add(struct pack_fds *f, uint64_t pack, int fd, bool sealed, struct pack_fd **ret);
 void pack_fds_unref(struct pack_fds *f, struct pack_fd **p);
 void pack_fds_forget(struct pack_fds *f, uint64_t pack); /* its file is gone */
 /* "NUMBER.pack" or "NUMBER.open"; and back: false for any other name. */
 void pack_name(char out[LOCAL_NAME_MAX], uint64_t pack, bool sealed);
 bool pack_name_parse(const char *name, uint64_t *ret_pack, bool *ret_sealed);
-/* Opens by number, whatever its state; *ret_sealed may be NULL. -1 with errno. */
+/* Opens by number, whatever its state. -1 with errno. */
 int pack_open(struct blob_backend *be, uint64_t pack, bool *ret_sealed);
 
 void pack_writer_init(struct pack_writer *w);
@@ -89,7 +90,8 @@ enum gh_status pack_remove(struct blob_backend *be, uint64_t tenant, uint64_t id
 /* Seals packs whose writer is dead. */
 enum gh_status packs_seal_stale(struct blob_backend *be);
 
-/* Walks every record; *ret_going false: fn said stop. Also unlinks sealed packs in which nothing is left. */
+/* Walks every record; *ret_going false: fn said stop. Also gives back blocks of sealed packs that hold only zeros, and
+ * unlinks those in which nothing is left. */
 enum gh_status packs_iterate(struct blob_backend *be, blob_object_fn *fn, void *arg, bool *ret_going);
 enum gh_status files_iterate(struct blob_backend *be, blob_object_fn *fn, void *arg, bool *ret_going);
 

@@ -71,6 +71,7 @@ static void pack_seal(struct blob_backend *be, struct pack *p)
 	if (!empty && ftruncate(p->file->fd, (off_t)p->tail) < 0)
 		gh_log(GH_LOG_WARN, "pack-seal", "pack=%llx error=\"%s\"", (unsigned long long)p->number, strerror(errno));
 	seal_name(be, p->file->fd, p->number, empty);
+	atomic_store(&p->file->sealed, true);
 	if (empty)
 		pack_fds_forget(&be->fds, p->number);
 	pack_fds_unref(&be->fds, &p->file);
@@ -183,7 +184,7 @@ static enum gh_status pack_make(struct blob_backend *be, struct pack **ret)
 	if (st != GH_OK)
 		close(fd);
 	else
-		st = pack_fds_add(&be->fds, p->number, fd, &p->file);
+		st = pack_fds_add(&be->fds, p->number, fd, false, &p->file);
 	if (st != GH_OK) {
 		pack_name(name, p->number, false);
 		unlinkat(be->packs, name, 0);
@@ -327,15 +328,41 @@ enum gh_status pack_put(struct blob_backend *be, uint64_t tenant, uint64_t id, c
 
 /* ---- taking out ---- */
 
-static enum gh_status punch(int fd, uint64_t offset, const struct record *r)
+static bool zeros_at(int fd, uint64_t from, uint64_t to)
+{
+	uint8_t bytes[BLOCK_BYTES];
+	ssize_t n = to > from ? pread(fd, bytes, to - from, (off_t)from) : 0;
+
+	for (ssize_t i = 0; i < n; i++) {
+		if (bytes[i])
+			return false;
+	}
+	return n >= 0;
+}
+
+/* A hole frees only the blocks that one punch covers in whole, and most records are no longer than a block. So, where
+ * the rest of the first or last block is zeros too (its neighbours are gone), that block goes with it. Not in a pack
+ * that takes records: zeros there may be about to become one. Two neighbours removed at once may both miss their common
+ * block; iterate gives it back later. */
+static enum gh_status punch(struct pack_fd *file, uint64_t offset, const struct record *r)
 {
 	static const uint8_t zeros[RECORD_HEAD_MAX];
 	struct iovec iov = { (void *)(uintptr_t)zeros, record_head_bytes(r->len) };
+	uint64_t from = offset, to = offset + record_span(r->len);
 
-	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)record_span(r->len)) == 0)
+	if (atomic_load(&file->sealed)) {
+		const uint64_t first = from / BLOCK_BYTES * BLOCK_BYTES;
+		const uint64_t end = (to + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
+
+		if (zeros_at(file->fd, first, from))
+			from = first;
+		if (zeros_at(file->fd, to, end))
+			to = end;
+	}
+	if (fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(to - from)) == 0)
 		return GH_OK;
 	if (errno == EOPNOTSUPP) /* the space stays, but the blob is gone */
-		return write_whole(fd, &iov, 1, (off_t)offset);
+		return write_whole(file->fd, &iov, 1, (off_t)offset);
 	return gh_status_of_errno(errno);
 }
 
@@ -356,7 +383,7 @@ enum gh_status pack_remove(struct blob_backend *be, uint64_t tenant, uint64_t id
 	 * another's: it stays for whoever looks into it, and this blob is as gone as it can be. */
 	if (st == GH_OK && record_decode(head, record_head_bytes((uint32_t)at->size), at->pack, at->offset, &r) &&
 	    r.tenant == tenant && r.id == id && r.head_crc == at->head_crc) {
-		st = punch(file->fd, at->offset, &r);
+		st = punch(file, at->offset, &r);
 	} else if (st == GH_DAMAGED) {
 		st = GH_OK; /* the pack ends before */
 	}

@@ -91,7 +91,7 @@ static struct pack_fd *find_ref(struct pack_fds *f, uint64_t pack)
 	return p;
 }
 
-enum gh_status pack_fds_add(struct pack_fds *f, uint64_t pack, int fd, struct pack_fd **ret)
+enum gh_status pack_fds_add(struct pack_fds *f, uint64_t pack, int fd, bool sealed, struct pack_fd **ret)
 {
 	struct pack_fd *p = calloc(1, sizeof(*p)), *evicted = NULL, *other;
 
@@ -104,7 +104,9 @@ enum gh_status pack_fds_add(struct pack_fds *f, uint64_t pack, int fd, struct pa
 	if (!other) {
 		if (f->count >= f->max)
 			evicted = detach(f, f->oldest);
-		*p = (struct pack_fd){ .pack = pack, .fd = fd, .refs = 1, .cached = true, .hash_next = *bucket_of(f, pack) };
+		*p = (struct pack_fd){ .pack = pack, .fd = fd, .refs = 1, .cached = true };
+		p->hash_next = *bucket_of(f, pack);
+		atomic_init(&p->sealed, sealed);
 		*bucket_of(f, pack) = p;
 		list_in(f, p);
 		f->count++;
@@ -124,6 +126,7 @@ enum gh_status pack_fds_get(struct blob_backend *be, uint64_t pack, bool may_blo
 {
 	struct pack_fds *f = &be->fds;
 	struct pack_fd *p;
+	bool sealed = false;
 	int fd;
 
 	pthread_mutex_lock(&f->lock);
@@ -135,10 +138,10 @@ enum gh_status pack_fds_get(struct blob_backend *be, uint64_t pack, bool may_blo
 	}
 	if (!may_block)
 		return GH_AGAIN;
-	fd = pack_open(be, pack, NULL);
+	fd = pack_open(be, pack, &sealed);
 	if (fd < 0)
 		return errno == ELOOP ? GH_DAMAGED : gh_status_of_errno(errno);
-	return pack_fds_add(f, pack, fd, ret);
+	return pack_fds_add(f, pack, fd, sealed, ret);
 }
 
 void pack_fds_unref(struct pack_fds *f, struct pack_fd **pp)
@@ -203,7 +206,7 @@ int pack_open(struct blob_backend *be, uint64_t pack, bool *ret_sealed)
 
 		pack_name(name, pack, sealed);
 		fd = beneath_open(be->packs, name, flags, 0);
-		if (fd >= 0 && ret_sealed)
+		if (fd >= 0)
 			*ret_sealed = sealed;
 		if (fd < 0 && errno != ENOENT)
 			return -1;

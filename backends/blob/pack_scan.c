@@ -26,6 +26,7 @@ struct scan {
 	uint8_t *window;
 	uint64_t window_at;
 	size_t window_len;
+	bool reclaim;           /* sealed: blocks of zeros may become holes */
 	uint64_t live, strange; /* records; places that hold neither record nor zeros */
 	uint64_t strange_at;    /* the first of these */
 };
@@ -61,6 +62,23 @@ static enum gh_status fill(struct scan *s)
 	if (n == 0)
 		s->end = s->pos; /* shorter than it was */
 	return GH_OK;
+}
+
+/* How many bytes of whole blocks at pos are zeros, within the window; made a hole, so that they are not read again. */
+static uint64_t reclaim_zeros(struct scan *s)
+{
+	const uint8_t *at = s->window + (s->pos - s->window_at), *end = s->window + s->window_len;
+	uint64_t len = 0;
+
+	if (!s->reclaim || s->pos % BLOCK_BYTES)
+		return 0;
+	while ((size_t)(end - at) >= BLOCK_BYTES && all_zero(at, BLOCK_BYTES)) {
+		at += BLOCK_BYTES;
+		len += BLOCK_BYTES;
+	}
+	if (len && fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)s->pos, (off_t)len) < 0)
+		s->reclaim = false; /* not here, then */
+	return len;
 }
 
 static bool report(struct scan *s, const struct record *r, blob_object_fn *fn, void *arg)
@@ -100,10 +118,14 @@ static enum gh_status scan(struct scan *s, blob_object_fn *fn, void *arg, bool *
 			s->pos += record_span(r.len);
 			continue;
 		}
-		if (!all_zero(s->window + in, s->window_len - in < RECORD_ALIGN ? s->window_len - in : RECORD_ALIGN)) {
-			if (s->strange++ == 0)
-				s->strange_at = s->pos;
+		if (all_zero(s->window + in, s->window_len - in < RECORD_ALIGN ? s->window_len - in : RECORD_ALIGN)) {
+			const uint64_t empty = reclaim_zeros(s);
+
+			s->pos += empty ? empty : RECORD_ALIGN;
+			continue;
 		}
+		if (s->strange++ == 0)
+			s->strange_at = s->pos;
 		s->pos += RECORD_ALIGN;
 	}
 	return GH_OK;
@@ -139,6 +161,7 @@ static enum gh_status pack_iterate(struct blob_backend *be, uint64_t pack, uint8
 		return st;
 	}
 	s.end = (uint64_t)sb.st_size;
+	s.reclaim = sealed && !be->read_only;
 	st = scan(&s, fn, arg, ret_going);
 	close(s.fd);
 	if (st != GH_OK)

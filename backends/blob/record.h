@@ -7,8 +7,8 @@
  * The head crc covers the header, the pack's number and the record's offset: a record that was copied elsewhere, or a
  * locator that points at another blob's record, does not pass. RECORD_ALIGN is far below a disk block, because most
  * blobs are small and rounding each to 4 KiB would nearly double what every group sync writes. Punching a record out
- * zeroes the parts of blocks that its neighbours share, so zeros where a record would begin mean "nothing here", and
- * whole holes are skipped with SEEK_DATA.
+ * zeroes the parts of blocks that its neighbours share (a block comes back when all that shared it are gone), so zeros
+ * where a record would begin mean "nothing here", and whole holes are skipped with SEEK_DATA.
  *
  * A file of its own holds the data from byte 0 (so that sendfile can have it), then a crc u32 per block, then
  * FOOTER_BYTES:
@@ -29,6 +29,7 @@ enum {
 	RECORD_BLOCKS_MAX = 16,  /* so a record holds at most 1 MiB */
 	RECORD_HEAD_MAX = RECORD_FIXED + 4 * RECORD_BLOCKS_MAX,
 	FOOTER_BYTES = 64,
+	BLOCK_BYTES = 4096,      /* in which disks give space back */
 };
 #define RECORD_DATA_MAX ((size_t)RECORD_BLOCKS_MAX * BLOB_BLOCK)
 

@@ -38,8 +38,10 @@ static void begin(int i)
 	struct blob_config cfg = { .pack_size_bytes = 4u << 20 };
 	char err[256] = "";
 
-	scratch_make(dir);
-	cfg.path = kinds[i].with_path ? dir : NULL;
+	if (kinds[i].with_path) {
+		scratch_make(dir);
+		cfg.path = dir;
+	}
 	ops = blob_backend_find(kinds[i].kind);
 	ck_assert_ptr_nonnull(ops);
 	ck_ok(ops->open(&cfg, &be, err));
