@@ -204,10 +204,15 @@ enum gh_status change_commit(struct change *ch)
 	if (ch->batch.event.node == 0 && ch->batch.slot_count)
 		ch->batch.event.node = ch->batch.slots[0].node;
 	struct meta_call call = work_call(w);
-	atomic_store(&w->commit_sent, true);
+	/* The client left, or was told that it took too long: then nothing may happen any more. An upload whose client was
+	 * killed is caught here: the end of its data and that of its session come in either order, a moment apart. */
+	if (atomic_fetch_or(&w->fate, WORK_SENT) & WORK_GIVEN_UP) {
+		atomic_fetch_and(&w->fate, ~(unsigned)WORK_SENT);
+		return GH_GONE;
+	}
 	const enum gh_status st = meta_commit(w->req.core->meta, &call, &ch->batch);
-	if (st != GH_OK && st != GH_UNKNOWN)
-		atomic_store(&w->commit_sent, false);
+	if (ch->hidden || (st != GH_OK && st != GH_UNKNOWN))
+		atomic_fetch_and(&w->fate, ~(unsigned)WORK_SENT);
 	if (st == GH_OK || st == GH_UNKNOWN) /* unknown: what is forgotten is read again */
 		forget(ch);
 	gh_metric_add(GH_M_COMMITS, st == GH_OK ? 0 : st == GH_STALE ? 1 : 2, 1);

@@ -11,6 +11,7 @@ struct change {
 	struct meta_step *steps;
 	unsigned cap;
 	bool tree, rights, locks; /* steps that raise tree_gen, touch entries, touch locks */
+	bool hidden;              /* nobody can see what it does yet: it may be abandoned after it */
 	bool overflow;            /* more steps than fit: a bug in the operation, refused at commit */
 };
 

@@ -39,6 +39,8 @@ struct gh_core {
 
 /* ---- one running operation (request.c) ---- */
 
+enum { WORK_SENT = 1, WORK_GIVEN_UP = 2 };
+
 struct vfs_work {
 	struct vfs_req req; /* first: a vfs_req * is a vfs_work * */
 	struct gh_job job;
@@ -48,7 +50,7 @@ struct vfs_work {
 	void *door;
 	uint64_t started_ns, deadline_ns;
 	bool pending, detached;
-	atomic_bool commit_sent;
+	atomic_uint fate; /* WORK_SENT, WORK_GIVEN_UP: who sets its bit first decides whether there is a commit */
 	bool may_block;
 	bool fresh;           /* what the cache says was proved stale: ask the store */
 	struct tenant *tenant;

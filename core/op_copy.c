@@ -161,7 +161,8 @@ static enum gh_status copy_page(struct tree_copy *t, uint64_t from, uint64_t to,
 		return st;
 	w->req.arena = t->scratch; /* steps and parts of one page live as long as the page */
 	change_init(&ch, w, META_STEPS_MAX);
-	ch.batch.tree_gen = ch.batch.rights_epoch = UINT64_MAX; /* hidden yet: decided when it is attached */
+	ch.hidden = true; /* decided when it is attached */
+	ch.batch.tree_gen = ch.batch.rights_epoch = UINT64_MAX;
 	ch.batch.event.what = "copy-part";
 	for (unsigned i = 0; i < page.count && st == GH_OK; i++) {
 		struct meta_node n = twin(w, &page.nodes[i]);
@@ -211,6 +212,7 @@ static enum gh_status insert_root(struct tree_copy *t, const struct two_places *
 	struct vfs_work *w = t->w;
 	struct change ch;
 	change_init(&ch, w, 4);
+	ch.hidden = true;
 	ch.batch.tree_gen = ch.batch.rights_epoch = UINT64_MAX;
 	*n = twin(w, &b->from.node);
 	n->parent = w->tenant->trash;

@@ -5,7 +5,8 @@
  *   running   work->pending        a worker (or a queue) has it
  *   home      !pending             results may be read, may be freed
  *   detached  pending && detached  nobody waits; the completion frees it
- * The worker only ever reads `detached`-independent fields, so no state word is shared but commit_sent.
+ * The worker only ever reads `detached`-independent fields, so no state word is shared but `fate`: a mutation that is
+ * detached before its commit was sent ends without one; once it was sent it runs to its end.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,6 +82,7 @@ void vfs_req_free(struct vfs_req **rp)
 	struct vfs_work *w = work_of(r);
 	if (w->pending) {
 		w->detached = true;
+		atomic_fetch_or(&w->fate, WORK_GIVEN_UP);
 		gh_timer_cancel(&w->timer);
 		return;
 	}
@@ -193,7 +195,7 @@ static void deadline_passed(struct gh_timer *t, void *arg)
 	struct vfs_work *s = work_of(shell);
 	memcpy(shell->id, w->req.id, sizeof(shell->id));
 	shell->peer = w->req.peer ? gh_strdup(shell->arena, w->req.peer) : NULL;
-	shell->status = atomic_load(&w->commit_sent) ? GH_UNKNOWN : GH_DEADLINE;
+	shell->status = atomic_fetch_or(&w->fate, WORK_GIVEN_UP) & WORK_SENT ? GH_UNKNOWN : GH_DEADLINE;
 	s->started_ns = w->started_ns;
 	s->done = w->done;
 	w->done(shell, w->door);

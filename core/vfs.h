@@ -7,7 +7,8 @@
  *      DONE    req->status and the results are there; the caller frees it
  *      PENDING `done` comes exactly once, later, from the loop's completion list, never inside vfs_submit
  *   vfs_req_free      at any time: when it is still PENDING it is detached: `done` does not come any more, the work
- *                     runs to its end on its worker, gives back what it holds and frees itself
+ *                     runs to its end on its worker, gives back what it holds and frees itself; a mutation whose
+ *                     commit was not sent yet ends without it
  *
  * The request is the work's half: it never points into the door's memory, apart from `door`, which only `done` hands
  * back. When the deadline passes first, `done` comes with status DEADLINE (or UNKNOWN for a mutation whose commit was

@@ -608,20 +608,6 @@ START_TEST(caches_can_be_dropped_at_any_moment)
 }
 END_TEST
 
-START_TEST(a_request_freed_in_flight_finishes_its_work_alone)
-{
-	for (unsigned i = 0; i < 50; i++) {
-		char path[32];
-		snprintf(path, sizeof(path), "/folder%u", i);
-		struct vfs_req *r = fixture_req(&f, VFS_MKDIR, f.admin, path, NULL);
-		struct vfs_req *copy = r;
-		fixture_run(&f, r);
-		fixture_free(&f, &copy);
-		is(op(VFS_STAT, f.admin, path, NULL), GH_OK);
-	}
-}
-END_TEST
-
 static Suite *ops_suite(void)
 {
 	Suite *s = suite_create("core operations");
@@ -654,7 +640,6 @@ static Suite *ops_suite(void)
 	tcase_add_test(t, conditional_writers_lose_no_step);
 	tcase_add_test(t, crossing_moves_make_no_cycle);
 	tcase_add_test(t, caches_can_be_dropped_at_any_moment);
-	tcase_add_test(t, a_request_freed_in_flight_finishes_its_work_alone);
 	suite_add_tcase(s, t);
 	return s;
 }

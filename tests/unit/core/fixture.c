@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/blob/fault.h"
 #include "core/base/id.h"
 
 static void must(enum gh_status st, const char *what)
@@ -19,7 +20,9 @@ static void must(enum gh_status st, const char *what)
 void fixture_open(struct house_fixture *f)
 {
 	char err[512] = "", path[128], password[64];
+	const unsigned queue_max = f->queue_max;
 	memset(f, 0, sizeof(*f));
+	f->queue_max = queue_max;
 	snprintf(f->dir, sizeof(f->dir), "/tmp/gatehouse-unit-XXXXXX");
 	if (!mkdtemp(f->dir))
 		abort();
@@ -31,11 +34,12 @@ void fixture_open(struct house_fixture *f)
 	must(meta_open(&mc, &f->meta, err), err);
 	char blob_dir[128];
 	snprintf(blob_dir, sizeof(blob_dir), "%s/blobs", f->dir);
-	const struct blob_ops *ops = blob_backend_find("local");
+	const struct blob_ops *ops = &blob_ops_fault;
 	const struct blob_config bc = { .path = blob_dir, .pack_size_bytes = 4 << 20 };
 	must(ops->open(&bc, &f->blobs, err), err);
 	const struct gh_core_config cc = {
-		.meta = f->meta, .blob_ops = ops, .blobs = f->blobs, .blob_kind = "local", .workers = 8, .access_log = "",
+		.meta = f->meta, .blob_ops = ops, .blobs = f->blobs, .blob_kind = "local", .workers = 8,
+		.queue_max = f->queue_max, .access_log = "",
 	};
 	must(gh_core_new(&cc, &f->core, err), err);
 	must(gh_core_bootstrap(f->core, "secret", password), "bootstrap");
@@ -55,7 +59,7 @@ void fixture_close(struct house_fixture *f)
 	gh_core_free(&f->core);
 	gh_loop_stop(f->loop);
 	gh_loop_free(&f->loop);
-	blob_backend_find("local")->close(&f->blobs);
+	blob_ops_fault.close(&f->blobs);
 	meta_close(&f->meta);
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", f->dir);
 	if (system(cmd) != 0)

@@ -1,4 +1,5 @@
-/* A whole core for a test: SQLite and local blobs in a temporary folder, one loop. Requests are made and waited for from
+/* A whole core for a test: SQLite and local blobs (behind the failing
+ * backend, which lets everything through until told otherwise) in a temporary folder, one loop. Requests are made and waited for from
  * the test's thread; they run on the loop like a door's. */
 #ifndef GH_TESTS_CORE_FIXTURE_H
 #define GH_TESTS_CORE_FIXTURE_H
@@ -11,6 +12,7 @@ struct house_fixture {
 	struct blob_backend *blobs;
 	struct gh_core *core;
 	struct gh_loop *loop;
+	unsigned queue_max;        /* set before fixture_open: jobs that may wait; 0 = default */
 	struct vfs_session *admin; /* owner of `default` */
 	struct tenant *tenant;
 };
