@@ -1,6 +1,6 @@
 /* A blob backend that fails on command, for tests: kind "fault", in libghblobtest.a only (link $(LINK_BLOBTEST) first),
- * so that no configuration of a release can name it. It wraps "local" when the configuration has a path, else "memory", and lets everything through
- * until told otherwise.
+ * so that no configuration of a release can name it. It wraps "local" when the configuration has a path, else
+ * "memory", and lets everything through until told otherwise.
  *
  *     const struct blob_ops *ops = &blob_ops_fault;
  *     ops->open(&cfg, &be, err);
