@@ -79,15 +79,21 @@ def chunks(size):
 
 def ftp_login(s):
     c = connect(s.address('ftp'))
-    f = c.makefile('rb')
+    rest = b''
 
     def say(line=None):
+        nonlocal rest  # no makefile: it would keep the socket open behind close()
         if line:
             c.sendall(line.encode() + b'\r\n')
         while True:
-            got = f.readline().decode('utf-8', 'replace')
-            if not got or got[3:4] == ' ':
-                return got
+            while b'\n' not in rest:
+                part = c.recv(4096)
+                if not part:
+                    return ''
+                rest += part
+            got, _, rest = rest.partition(b'\n')
+            if got[3:4] == b' ':
+                return got.decode('utf-8', 'replace')
 
     say()
     say('USER admin')
