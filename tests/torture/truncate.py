@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# suite: quick
+# suite: default
 # sanitizers: asan
 """The client vanishes, or sends less than it declared, at each stage, on each door: the old file stays whole and no new
 one appears."""
