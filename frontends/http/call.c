@@ -211,7 +211,7 @@ static enum MHD_Result headers_step(struct http_call *k)
 	}
 	if (k->ex.answered && (k->answer.close || (k->ex.has_body && (k->expects_continue ||
 								     k->ex.body_declared > HTTP_DRAIN_MAX)))) {
-		k->conn->linger = k->ex.has_body;
+		k->conn->linger |= k->ex.has_body;
 		return http_answer_queue(k);
 	}
 	k->stage = CALL_BODY;

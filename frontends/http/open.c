@@ -89,7 +89,7 @@ static void guard_refuse(struct http_call *k, int code, const char *why)
 	gh_log(GH_LOG_INFO, "http_refused", "request=%s peer=%s code=%d why=\"%s\"", k->id,
 	       gh_log_quote(peer, sizeof(peer), k->conn->peer.text), code, why);
 	/* What follows on this connection may be a second request in disguise: it is never read. */
-	k->answer.close = true;
+	k->answer.close = k->conn->linger = true;
 	http_reply_header(&k->ex, "Content-Type", "text/plain; charset=utf-8");
 	http_reply(&k->ex, code, text ? text : "", text ? strlen(text) : 0);
 }

@@ -63,7 +63,8 @@ X("http.pool", SIZE, "64KiB", 32 * KIB, MIB, RESTART, "memory of one HTTP connec
 X("http.idle_memory", SIZE, "64MiB", MIB, 64 * GIB, RESTART, "memory of idle connections; beyond it the oldest is shut")
 X("http.header_timeout", DURATION, "10s", 100, HOUR, RESTART, "for the whole header of a request")
 X("http.idle_timeout", DURATION, "75s", 100, DAY, RESTART, "a kept connection without a request")
-X("http.body_timeout", DURATION, "30s", 100, DAY, RESTART, "silence within a request body or an answer")
+X("http.body_timeout", DURATION, "30s", 100, DAY, RESTART, "silence in a body or answer; below 1 KiB/s, half of it")
+X("http.total_timeout", DURATION, "0", 0, 30 * DAY, RESTART, "for a whole exchange; 0 = no limit")
 
 X("ftp.passive_ports", PORTS, "2200-2299", 1, 65535, RESTART, "ports for passive data connections")
 X("ftp.passive_address", TEXT, "", 0, 0, RESTART, "address told in PASV answers; empty = the connection's own")

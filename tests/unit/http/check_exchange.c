@@ -653,6 +653,21 @@ START_TEST(an_answer_that_nobody_reads_is_cut)
 }
 END_TEST
 
+START_TEST(an_exchange_has_a_longest_time)
+{
+	int fd;
+
+	teardown();
+	house_set("http.total_timeout", 300);
+	setup();
+	h.core->delay_ms[VFS_READ] = 4000;
+	fd = house_connect(&h);
+	expect(fd, GET("/a.txt"), "GET", 504, "deadline");
+	ck_assert(closed_within(fd, 1000));
+	close(fd);
+}
+END_TEST
+
 START_TEST(the_oldest_idle_connection_makes_room)
 {
 	int fds[6];
@@ -833,6 +848,7 @@ int main(void)
 	tcase_add_test(t, a_kept_connection_is_shut_after_its_time);
 	tcase_add_test(t, a_body_that_trickles_is_cut);
 	tcase_add_test(t, an_answer_that_nobody_reads_is_cut);
+	tcase_add_test(t, an_exchange_has_a_longest_time);
 	tcase_add_test(t, the_oldest_idle_connection_makes_room);
 	t = group(s, "doors");
 	tcase_add_test(t, a_login_is_asked_for_and_its_refusals_are_told_apart);
