@@ -180,16 +180,6 @@ void vfs_session_unref(struct vfs_session **sp)
 	free(s);
 }
 
-const char *vfs_session_user(const struct vfs_session *s)
-{
-	return "ann";
-}
-
-const char *vfs_session_tenant(const struct vfs_session *s)
-{
-	return "default";
-}
-
 const struct gh_name_rule *vfs_session_rule(const struct vfs_session *s)
 {
 	return &s->rule;
@@ -475,16 +465,6 @@ void vfs_content_free(struct vfs_content **cp)
 	free(c);
 }
 
-uint64_t vfs_content_size(const struct vfs_content *c)
-{
-	return c->len;
-}
-
-uint64_t vfs_content_version(const struct vfs_content *c)
-{
-	return c->version;
-}
-
 bool vfs_content_fd(struct vfs_content *c, uint64_t offset, uint64_t length, int *ret_fd, uint64_t *ret_offset)
 {
 	int fd = c->core->content_by_fd ? memfd_create("content", MFD_CLOEXEC) : -1;
@@ -566,11 +546,6 @@ enum gh_status vfs_upload_push(struct vfs_upload *u, const void *data, size_t le
 	memcpy(u->data + u->len, data, len);
 	u->len += len;
 	return GH_OK;
-}
-
-uint64_t vfs_upload_received(const struct vfs_upload *u)
-{
-	return u->len;
 }
 
 void vfs_upload_abort(struct vfs_upload **up)
