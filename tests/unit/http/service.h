@@ -1,6 +1,6 @@
-/* What the end-to-end tests of the HTTP door share: a service at /t that does each thing once, files to serve, fixtures.
+/* What the end-to-end tests of the HTTP door share: a service at /t that does each thing once, files, fixtures.
  *
- *   GET  /t/PATH     the file; /t/stream[?fail] a stream, /t/silent no answer, /t/forge a header with a line break in it
+ *   GET  /t/PATH     the file; /t/stream[?fail] a stream, /t/silent no answer, /t/forge a line break in a header
  *   PUT  /t/PATH     an upload
  *   POST /t/bad      refused by body; /t/early answered by body; else by end
  *   *    /t/open...  without a login
