@@ -8,7 +8,7 @@
 
 #include "frontends/ftp/parse.h"
 
-#define GARBAGE_MAX 5  /* lines that are no FTP, or unknown verbs before login */
+#define GARBAGE_MAX 5 /* lines that are no FTP, or unknown verbs before login */
 #define OVERLONG_MAX 3
 
 static const struct ftp_command commands[] = {
@@ -63,7 +63,7 @@ size_t ftp_line_cap(const char *line, size_t len)
 /* A browser that was tricked into talking to this port (ALPACA): a request line, or a header. */
 static bool is_http(const char *line, size_t len)
 {
-	static const char *const methods[] = { "GET",	  "POST",  "HEAD",  "PUT",	"DELETE",   "OPTIONS",
+	static const char *const methods[] = { "GET",     "POST",  "HEAD",  "PUT",      "DELETE",   "OPTIONS",
 					       "CONNECT", "PATCH", "TRACE", "PROPFIND", "PROPPATCH" };
 	size_t n = verb_len(line, len);
 

@@ -33,8 +33,11 @@ static struct civil civil_of(int64_t time_us)
 	unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
 	unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
 	struct civil c = {
-		.day = doy - (153 * mp + 2) / 5 + 1, .month = mp < 10 ? mp + 3 : mp - 9,
-		.hour = rest / 3600, .minute = rest / 60 % 60, .second = rest % 60,
+		.day = doy - (153 * mp + 2) / 5 + 1,
+		.month = mp < 10 ? mp + 3 : mp - 9,
+		.hour = rest / 3600,
+		.minute = rest / 60 % 60,
+		.second = rest % 60,
 	};
 
 	c.year = (int64_t)yoe + era * 400 + (c.month <= 2);
@@ -100,8 +103,9 @@ enum gh_status ftp_time_parse(const char *text, size_t len, int64_t *ret_us)
 			us += scale * (text[i] - '0');
 		}
 	}
-	*ret_us = (days_of(year, (unsigned)month, (unsigned)day) * DAY_S + hour * 3600 + minute * 60 + second) * 1000000 +
-		  us;
+	*ret_us =
+		(days_of(year, (unsigned)month, (unsigned)day) * DAY_S + hour * 3600 + minute * 60 + second) * 1000000 +
+		us;
 	return GH_OK;
 }
 
@@ -213,7 +217,7 @@ static const struct {
 	unsigned bit;
 	const char *name;
 } fact_names[] = {
-	{ FTP_FACT_TYPE, "type" },	 { FTP_FACT_SIZE, "size" }, { FTP_FACT_MODIFY, "modify" },
+	{ FTP_FACT_TYPE, "type" },     { FTP_FACT_SIZE, "size" }, { FTP_FACT_MODIFY, "modify" },
 	{ FTP_FACT_UNIQUE, "unique" }, { FTP_FACT_PERM, "perm" }, { FTP_FACT_MODE, "UNIX.mode" },
 };
 #define FACT_COUNT (sizeof(fact_names) / sizeof(fact_names[0]))

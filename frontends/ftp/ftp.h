@@ -27,11 +27,11 @@
 #include "frontends/ftp/facts.h"
 #include "frontends/ftp/line.h"
 
-#define FTP_WINDOW (256u * 1024)   /* bytes of content in memory per transfer */
-#define FTP_INLINE_MAX (64u * 1024)/* files up to this come back with the request itself */
-#define FTP_OUT_MAX (512u * 1024)  /* replies that wait for the client to read them */
-#define FTP_OUT_PAUSE (16u * 1024) /* above this no further command is read */
-#define FTP_WINDOWS_KEPT 4         /* spare windows per loop */
+#define FTP_WINDOW (256u * 1024)    /* bytes of content in memory per transfer */
+#define FTP_INLINE_MAX (64u * 1024) /* files up to this come back with the request itself */
+#define FTP_OUT_MAX (512u * 1024)   /* replies that wait for the client to read them */
+#define FTP_OUT_PAUSE (16u * 1024)  /* above this no further command is read */
+#define FTP_WINDOWS_KEPT 4          /* spare windows per loop */
 
 struct ftp_session;
 struct ftp_command;
@@ -66,7 +66,7 @@ struct ftp_data {
 	bool wanted; /* a transfer waits for it */
 	int fd;      /* listener or connection, by state; -1 */
 	struct gh_io io;
-	struct gh_timer timer; /* connect deadline, life of an unused listener, then the transfer's minimum rate */
+	struct gh_timer timer;      /* connect deadline, life of an unused listener, then the transfer's minimum rate */
 	struct sockaddr_storage to; /* DIAL: where to */
 };
 
@@ -80,13 +80,13 @@ struct ftp_transfer {
 	enum ftp_stage stage;
 	bool is_ascii, waiting; /* waiting: the core will call ready */
 	bool eof;
-	uint64_t bytes;        /* of content moved */
-	uint64_t checked;      /* bytes when the minimum rate was last looked at */
+	uint64_t bytes;   /* of content moved */
+	uint64_t checked; /* bytes when the minimum rate was last looked at */
 	struct ftp_ascii ascii;
-	char *window;          /* FTP_WINDOW bytes, from the hall */
-	size_t pos, len;       /* [pos, len) of the window is on its way */
+	char *window;    /* FTP_WINDOW bytes, from the hall */
+	size_t pos, len; /* [pos, len) of the window is on its way */
 	/* RETR */
-	struct vfs_req *req;   /* READ; holds inline bytes and the access line */
+	struct vfs_req *req; /* READ; holds inline bytes and the access line */
 	struct vfs_content *content;
 	const char *inline_data;
 	int file_fd;
@@ -94,12 +94,12 @@ struct ftp_transfer {
 	uint64_t offset, size; /* of the next byte to fetch; of the whole */
 	/* STOR */
 	struct vfs_upload *upload;
-	enum gh_status verdict;/* not OK: refused midway; what still comes is thrown away, drain_left bytes at most */
+	enum gh_status verdict; /* not OK: refused midway; what still comes is thrown away, drain_left bytes at most */
 	size_t drain_left;
 	/* LIST, NLST, MLSD, STAT */
 	struct gh_buf page;
 	char *after, *prefix, *where; /* next page; before each name (NLST; STOU: its name); what is listed */
-	bool listing;          /* the first page was there */
+	bool listing;                 /* the first page was there */
 };
 
 typedef bool ftp_then_fn(struct ftp_session *s, struct vfs_req *req);
@@ -128,15 +128,15 @@ struct ftp_session {
 	size_t out_sent;
 	bool dead, pumping, quit;
 	bool leaving, parting, lingering; /* a farewell was said; is on its way out; was taken */
-	bool ended; /* a command has ended since the idle deadline was set */
-	bool live;  /* the command that runs was let in beside a transfer: its end is not the transfer's */
+	bool ended;                       /* a command has ended since the idle deadline was set */
+	bool live; /* the command that runs was let in beside a transfer: its end is not the transfer's */
 	enum ftp_parked parked;
 	unsigned garbage, overlong, login_failures;
 
 	/* the command that runs */
 	bool busy;
-	const char *verb; /* of the table; for the access log */
-	int code;         /* of the reply given last */
+	const char *verb;    /* of the table; for the access log */
+	int code;            /* of the reply given last */
 	struct vfs_req *req; /* pending in the core */
 	ftp_then_fn *then;
 	void (*drained)(struct ftp_session *s); /* STAT of a folder: the page was read, next */
@@ -228,7 +228,7 @@ bool ftp_keep(char **to, const char *from, size_t len);
 
 /* ---- data.c ---- */
 bool ftp_data_set(const struct ftp_session *s); /* was PASV, EPSV, PORT or EPRT given? */
-void ftp_data_open(struct ftp_session *s);      /* ftp_transfer_connected or ftp_transfer_unconnected comes, now or later */
+void ftp_data_open(struct ftp_session *s); /* ftp_transfer_connected or ftp_transfer_unconnected comes, now or later */
 void ftp_data_close(struct ftp_session *s, bool reset); /* reset: so that a short file can't pass for a whole one */
 void ftp_data_fini(struct ftp_session *s);
 
@@ -240,9 +240,9 @@ void ftp_transfer_io(struct ftp_session *s, unsigned ready);
 void ftp_transfer_want(struct ftp_session *s, unsigned want);
 /* Frees what a transfer holds; no reply. code, for the access line. */
 void ftp_transfer_drop(struct ftp_session *s, int code, bool reset);
-void ftp_transfer_done(struct ftp_session *s, const char *text);     /* 226 */
+void ftp_transfer_done(struct ftp_session *s, const char *text);                               /* 226 */
 void ftp_transfer_refuse(struct ftp_session *s, enum gh_status st, const struct vfs_req *req); /* before or midway */
-void ftp_transfer_broken(struct ftp_session *s, const char *why);    /* 426 */
+void ftp_transfer_broken(struct ftp_session *s, const char *why);                              /* 426 */
 /* Sends [pos, len) of p; false: the socket is full, or the transfer has ended. */
 bool ftp_transfer_send(struct ftp_session *s, const char *p, size_t *pos, size_t len);
 void ftp_transfer_ready(void *arg); /* for vfs_content_pull and vfs_upload_push */

@@ -1,9 +1,9 @@
 /* The control connection's line reader: bytes of a client in, commands out. Filters Telnet (RFC 959 section 2.3,
  * RFC 854), caps the length. Pure: no I/O, no clock; session.c feeds it, tests/fuzz/fuzz_ftpline.c hammers it.
  *
- * Telnet: IAC IAC is a 0xFF of the name; WILL and DO are answered DONT and WONT, at most once per option; subnegotiations
- * and other commands vanish. A Synch is IAC IP IAC DM; the urgent byte arrives inline (SO_OOBINLINE), and a DM that lost
- * its IAC on the way through the urgent mark vanishes too.
+ * Telnet: IAC IAC is a 0xFF of the name; WILL and DO are answered DONT and WONT, at most once per option;
+ * subnegotiations and other commands vanish. A Synch is IAC IP IAC DM; the urgent byte arrives inline (SO_OOBINLINE),
+ * and a DM that lost its IAC on the way through the urgent mark vanishes too.
  *
  * A line ends with LF; one CR before it belongs to the end. Everything else, NUL included, is the line's.
  */
@@ -24,10 +24,10 @@ struct ftp_reader {
 	struct gh_buf line;
 	ftp_cap_fn *cap;
 	enum ftp_telnet telnet;
-	unsigned char verb;    /* WILL, WONT, DO or DONT that waits for its option */
-	bool after_ip;         /* the last command was IP: a bare DM may follow */
-	bool skipping;         /* the line was too long: its rest is thrown away */
-	bool taken;            /* line was given out: clear it before the next byte */
+	unsigned char verb;            /* WILL, WONT, DO or DONT that waits for its option */
+	bool after_ip;                 /* the last command was IP: a bare DM may follow */
+	bool skipping;                 /* the line was too long: its rest is thrown away */
+	bool taken;                    /* line was given out: clear it before the next byte */
 	unsigned char answered[2][32]; /* options already answered, for WILL and for DO */
 };
 

@@ -1,5 +1,5 @@
-/* Who is it? HOST (RFC 7151), USER, PASS, REIN. The core takes the user apart (tenant/user, user$tenant) and decides; the
- * answer to an unknown user is that to a wrong password, and both come late. */
+/* Who is it? HOST (RFC 7151), USER, PASS, REIN. The core takes the user apart (tenant/user, user$tenant) and decides;
+ * the answer to an unknown user is that to a wrong password, and both come late. */
 #include "frontends/ftp/ftp.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* See parse.h. Everything here reads bytes that a stranger sent: digits are counted, nothing is copied without a bound. */
+/* See parse.h. Everything here reads bytes that a stranger sent: digits are counted, nothing is copied without a bound.
+ */
 #include "frontends/ftp/parse.h"
 
 #include <arpa/inet.h>
@@ -72,9 +73,9 @@ enum gh_status ftp_parse_eprt(const char *arg, struct sockaddr_storage *ret)
 		sin6->sin6_family = AF_INET6;
 		sin6->sin6_port = htons((uint16_t)port);
 		/* A mapped address is a way around the comparison with the peer, never something a client needs. */
-		return inet_pton(AF_INET6, host, &sin6->sin6_addr) == 1 && !IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr) ?
-			       GH_OK :
-			       GH_INVALID;
+		return inet_pton(AF_INET6, host, &sin6->sin6_addr) == 1 && !IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)
+			       ? GH_OK
+			       : GH_INVALID;
 	}
 	return GH_UNSUPPORTED;
 }

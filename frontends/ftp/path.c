@@ -1,5 +1,6 @@
 /* An FTP argument becomes the path of a request. The door joins it to the working directory and lets the core spell it;
- * ".." climbs lexically and stops at the root. What the core refuses (controls, backslash, broken UTF-8), stays refused. */
+ * ".." climbs lexically and stops at the root. What the core refuses (controls, backslash, broken UTF-8), stays
+ * refused. */
 #include "frontends/ftp/ftp.h"
 
 #include <stdlib.h>

@@ -1,5 +1,6 @@
-/* RETR: bytes from the core to the data connection. Three sources, one at a time: bytes that came with the request (small
- * files), a descriptor for sendfile (large plain files), pull (everything else, and TYPE A). Loop thread only. */
+/* RETR: bytes from the core to the data connection. Three sources, one at a time: bytes that came with the request
+ * (small files), a descriptor for sendfile (large plain files), pull (everything else, and TYPE A). Loop thread only.
+ */
 #include "frontends/ftp/ftp.h"
 
 #include <errno.h>
@@ -10,8 +11,8 @@
 
 #include "core/base/metrics.h"
 
-#define SLICE (512u * 1024)       /* at most this much per turn of the loop */
-#define AHEAD (2u * 1024 * 1024)  /* asked of the disk before sendfile gets there */
+#define SLICE (512u * 1024)      /* at most this much per turn of the loop */
+#define AHEAD (2u * 1024 * 1024) /* asked of the disk before sendfile gets there */
 
 static void finish(struct ftp_session *s)
 {

@@ -14,8 +14,8 @@
 #include "core/base/metrics.h"
 #include "frontends/ftp/parse.h"
 
-#define FLUSH_MS 5000  /* a farewell must be taken within this */
-#define LINGER_MS 1000 /* and then we wait so long for the client's end */
+#define FLUSH_MS 5000   /* a farewell must be taken within this */
+#define LINGER_MS 1000  /* and then we wait so long for the client's end */
 #define DEADLINE_IDLE 4 /* label of GH_M_DEADLINES */
 
 static void on_control(struct gh_io *io, unsigned ready, void *arg);

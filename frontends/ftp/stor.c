@@ -1,6 +1,6 @@
-/* STOR, STOU, APPE: bytes from the data connection to the core. Everything that can be decided is decided before 150; the
- * old file stays until the commit, and there is a commit only when the data connection ended in order (mode S: its end
- * is the file's end) while the control connection was still there. Loop thread only. */
+/* STOR, STOU, APPE: bytes from the data connection to the core. Everything that can be decided is decided before 150;
+ * the old file stays until the commit, and there is a commit only when the data connection ended in order (mode S: its
+ * end is the file's end) while the control connection was still there. Loop thread only. */
 #include "frontends/ftp/ftp.h"
 
 #include <errno.h>
@@ -10,7 +10,8 @@
 #include "core/base/hash.h"
 #include "core/base/metrics.h"
 
-#define DRAIN_BYTES (64u * 1024) /* after a refusal midway: read so much more, or so long, that the client can hear it */
+#define DRAIN_BYTES                                                                                                    \
+	(64u * 1024) /* after a refusal midway: read so much more, or so long, that the client can hear it */
 #define DRAIN_MS 1000
 
 /* ---- the end ---- */

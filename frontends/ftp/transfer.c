@@ -23,7 +23,11 @@ void ftp_transfer_begin(struct ftp_session *s, enum ftp_kind kind)
 	struct gh_buf page = s->t.page; /* stays initialised */
 
 	s->t = (struct ftp_transfer){
-		.kind = kind, .stage = FTP_T_OPENING, .is_ascii = !s->binary, .file_fd = -1, .page = page,
+		.kind = kind,
+		.stage = FTP_T_OPENING,
+		.is_ascii = !s->binary,
+		.file_fd = -1,
+		.page = page,
 	};
 	if (kind == FTP_STAT)
 		s->t.stage = FTP_T_NONE; /* goes over the control connection; no transfer */
@@ -186,8 +190,8 @@ void ftp_cmd_abor(struct ftp_session *s, char *arg, size_t len)
 		ftp_end(s, 225, "No transfer to abort.");
 		return;
 	}
-	/* Two replies, RFC 959 section 4.1.3: 426 ends the transfer's command, 226 is ABOR's own. What was asked of the core
-	 * and has no answer yet is let go: it finishes without us. */
+	/* Two replies, RFC 959 section 4.1.3: 426 ends the transfer's command, 226 is ABOR's own. What was asked of the
+	 * core and has no answer yet is let go: it finishes without us. */
 	s->live = false;
 	vfs_req_free(&s->req);
 	s->then = NULL;

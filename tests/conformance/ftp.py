@@ -23,8 +23,9 @@ def before_login(s):
     f = Ftp(s)
     t.eq(f.greeting, 220, 'greeting')
     t.ok('\n' not in f.text, 'the greeting is one line')
-    for line, code in (('FEAT', 211), ('OPTS UTF8 ON', 200), ('SYST', 215), ('HELP', 214), ('NOOP', 200), ('ACCT x', 202),
-                       ('SMNT x', 502), ('PASS x', 503), ('LIST', 530), ('STAT', 530), ('SITE HELP', 530), ('PWD', 530),
+    for line, code in (('FEAT', 211), ('OPTS UTF8 ON', 200), ('SYST', 215), ('HELP', 214), ('NOOP', 200),
+                       ('ACCT x', 202), ('SMNT x', 502), ('PASS x', 503), ('LIST', 530), ('STAT', 530),
+                       ('SITE HELP', 530), ('PWD', 530),
                        ('AUTH TLS', 502), ('PBSZ 0', 502), ('PROT P', 502), ('HOST', 501), ('HOST bad host', 501),
                        ('HOST files.example.org', 220), ('HOST [2001:db8::1]', 220), ('USER', 501), ('noop', 200),
                        ('CLNT test', 200)):
@@ -63,8 +64,9 @@ def modes(s):
     f = Ftp(s, 'admin')
     for line, code in (('TYPE A', 200), ('TYPE A N', 200), ('TYPE a n', 200), ('TYPE I', 200), ('TYPE L 8', 200),
                        ('TYPE A T', 504), ('TYPE E', 504), ('TYPE L 7', 504), ('TYPE', 501), ('TYPE X', 504),
-                       ('MODE S', 200), ('MODE B', 504), ('MODE C', 504), ('STRU F', 200), ('STRU R', 504), ('ALLO 10', 202),
-                       ('ALLO 10 R 20', 202), ('ALLO x', 501), ('ACCT x', 202), ('REST x', 501), ('REST -1', 501),
+                       ('MODE S', 200), ('MODE B', 504), ('MODE C', 504), ('STRU F', 200), ('STRU R', 504),
+                       ('ALLO 10', 202), ('ALLO 10 R 20', 202), ('ALLO x', 501),
+                       ('ACCT x', 202), ('REST x', 501), ('REST -1', 501),
                        ('REST 99999999999999999999', 501), ('REST 0', 350), ('SITE HELP', 214), ('SITE FROB', 504),
                        ('OPTS UTF8 OFF', 504), ('OPTS FROB', 501), ('OPTS MLST type;size;frob;', 200), ('XFROB', 500),
                        ('ABOR', 225), ('EPSV 3', 522), ('EPSV x', 501), ('EPSV 2', 522), ('EPSV 1', 229),
@@ -208,7 +210,8 @@ def ascii(s):
     t.eq(f('REST 5'), 501, 'REST in TYPE A')
     t.eq(f('REST 0'), 350, 'REST 0 in TYPE A')
     # A line end on every border of the windows on the way.
-    text = b''.join(b'x' * n + b'\r\n' for n in (0, 1, 65533, 65534, 65535, 131070, 262141, 262142, 262143, 3)) + b'\r\rz\r'
+    borders = (0, 1, 65533, 65534, 65535, 131070, 262141, 262142, 262143, 3)
+    text = b''.join(b'x' * n + b'\r\n' for n in borders) + b'\r\rz\r'
     t.eq(f.put('STOR t', text), 226, 'STOR in TYPE A')
     t.eq(f.get('RETR t'), (226, text), 'and back')
     f('TYPE I')
@@ -386,7 +389,8 @@ def locks(s):
                     b'<D:locktype><D:write/></D:locktype></D:lockinfo>')
     t.eq(r.status, 200, 'LOCK')
     f = Ftp(s, 'bob')
-    for name, run in (('STOR', lambda: f.put('STOR locked.txt', b'new')), ('APPE', lambda: f.put('APPE locked.txt', b'n')),
+    for name, run in (('STOR', lambda: f.put('STOR locked.txt', b'new')),
+                      ('APPE', lambda: f.put('APPE locked.txt', b'n')),
                       ('DELE', lambda: f('DELE locked.txt')), ('MFMT', lambda: f('MFMT 20200101000000 locked.txt')),
                       ('RNTO', lambda: (f('RNFR locked.txt'), f('RNTO free.txt'))[1])):
         t.eq(run(), 450, name + ' of a locked file')
@@ -409,13 +413,16 @@ def rights(s):
     s.cli('acl', 'grant', 'rights', '/ro', 'user:ann', 'list,read')
     s.cli('acl', 'grant', 'rights', '/in', 'user:ann', 'create')
     f = Ftp(s, 'rights/ann')
-    t.eq(f.get('NLST'), (226, b'in\r\nro\r\n') if f.get('NLST')[1].count(b'\r\n') == 2 else (226, b'ro\r\n'), 'sees its own')
+    t.hasnt(f.get('NLST')[1], b'none', 'sees only its own')
+    t.has(f.get('NLST')[1], b'ro\r\n', 'sees its own')
     t.eq(f.get('RETR ro/f'), (226, b'kept'), 'reads')
     t.among(f.get('RETR none/f')[0], (550,), 'not there')
     for name, run in (('STOR over', lambda: f.put('STOR ro/f', b'x')), ('APPE', lambda: f.put('APPE ro/f', b'x')),
-                      ('REST+STOR', lambda: f.put('STOR ro/f', b'x', rest=2)), ('STOR new', lambda: f.put('STOR ro/n', b'x')),
+                      ('REST+STOR', lambda: f.put('STOR ro/f', b'x', rest=2)),
+                      ('STOR new', lambda: f.put('STOR ro/n', b'x')),
                       ('DELE', lambda: f('DELE ro/f')), ('MKD', lambda: f('MKD ro/n')), ('RMD', lambda: f('RMD ro')),
-                      ('MFMT', lambda: f('MFMT 20200101000000 ro/f')), ('MDTM set', lambda: f('MDTM 20200101000000 ro/f')),
+                      ('MFMT', lambda: f('MFMT 20200101000000 ro/f')),
+                      ('MDTM set', lambda: f('MDTM 20200101000000 ro/f')),
                       ('RNTO from', lambda: (f('RNFR ro/f'), f('RNTO in/f2'))[1]),
                       ('RNTO over', lambda: (f('RNFR in/mine'), f('RNTO ro/f'))[1])):
         if name == 'RNTO over':

@@ -83,5 +83,5 @@ for i in 1 2 3 4 5; do
 done
 sleep 0.3
 [ "$(c "$url/ascii" | md5sum)" = "$before" ] || fail "a killed upload was stored"
-[ "$(curl -sf -u "admin:$PASSWORD" "http://$HTTP/dav/ascii" | md5sum)" = "$before" ] || fail "a killed upload was stored"
+[ "$(curl -sf -u "admin:$PASSWORD" "http://$HTTP/dav/ascii" | md5sum)" = "$before" ] || fail "WebDAV shows another"
 echo "ok"

@@ -146,7 +146,8 @@ def t64_empty_passwords(s):
 
 
 def t65_quotes_everywhere(s):
-    for user in ("admin'--", "' OR '1'='1", 'admin\\', '$$admin$$', b'adm\xbf\x27in', 'acme$', '/admin', 'a/b/c', '%s%n'):
+    for user in ("admin'--", "' OR '1'='1", 'admin\\', '$$admin$$', b'adm\xbf\x27in', 'acme$',
+                 '/admin', 'a/b/c', '%s%n'):
         f = Ftp(s)
         f(b'USER ' + (user if isinstance(user, bytes) else user.encode()))
         t.among(f("PASS '; DROP TABLE user; --"), (530, 501), 'user %r' % user)
@@ -215,7 +216,8 @@ def t70_bounce(s):
                  'EPRT |1|10.0.0.1|5000|', 'EPRT |2|::1|5000|', 'EPRT |2|::ffff:127.0.0.2|%d|' % vport,
                  'EPRT |2|::ffff:127.0.0.1|5000|', 'EPRT |1|127.0.0.1|25|', 'EPRT |1|127.0.0.1|0|',
                  'PORT 127,0,0,1,%d,%d' % (own >> 8, own & 255), 'PORT 256,0,0,1,20,20', 'PORT -1,0,0,1,20,20',
-                 'PORT 127,0,0,1,20', 'PORT 127,0,0,1,20,20,20', 'PORT ' + '1' * 4000, 'EPRT |1|' + '1' * 3000 + '|5000|'):
+                 'PORT 127,0,0,1,20', 'PORT 127,0,0,1,20,20,20', 'PORT ' + '1' * 4000,
+                 'EPRT |1|' + '1' * 3000 + '|5000|'):
         t.among(f(line), (500, 501, 504), line[:60])
         t.eq(f('RETR kept'), 425, 'and nothing is dialled')
     try:

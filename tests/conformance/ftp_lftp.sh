@@ -9,7 +9,8 @@ cd "$TOP" || exit 1
 export HOME=$TOP LFTP_HOME=$TOP/lftp
 
 l() { # COMMANDS: as admin
-	timeout 120 lftp -c "set net:max-retries 2; set net:timeout 20; set net:reconnect-interval-base 1; set ssl:verify-certificate no; set cmd:fail-exit yes;
+	timeout 120 lftp -c "set net:max-retries 2; set net:timeout 20; set net:reconnect-interval-base 1;
+		set ssl:verify-certificate no; set cmd:fail-exit yes;
 		${2:-} open -u 'admin,$PASSWORD' ftp://$FTP; $1"
 }
 

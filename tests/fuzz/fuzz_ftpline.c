@@ -1,5 +1,6 @@
 /* The bytes of an FTP control connection: the line reader with borders where the input says, and every parser of an
- * argument on what it finds. What must hold is asserted; crashes are the sanitizers'. First byte: size of the chunks. */
+ * argument on what it finds. What must hold is asserted; crashes are the sanitizers'. First byte: size of the chunks.
+ */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,8 +87,8 @@ static void ascii(const uint8_t *data, size_t size, size_t step, bool in)
 	for (size_t i = 0; i < size; i += step) {
 		size_t len = size - i < step ? size - i : step;
 
-		m += in ? ftp_ascii_in(&cut, b + m, (const char *)data + i, len) :
-			  ftp_ascii_out(&cut, b + m, (const char *)data + i, len);
+		m += in ? ftp_ascii_in(&cut, b + m, (const char *)data + i, len)
+			: ftp_ascii_out(&cut, b + m, (const char *)data + i, len);
 	}
 	GH_ASSERT(n == m && !memcmp(a, b, n) && whole.cr == cut.cr);
 	free(a);

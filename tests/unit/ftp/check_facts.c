@@ -58,10 +58,22 @@ END_TEST
 
 START_TEST(dates_that_do_not_exist_are_refused)
 {
-	static const char *const bad[] = { "",		     "2024",		 "20240230000000",  "20230229000000",
-					   "20241301000000", "20240100000000",	 "20240101240000",  "20240101006000",
-					   "20240101000061", "2024010100000x",	 "20240101000000.", "20240101000000.1x",
-					   "20240101000000 ", "00000101000000", "-0240101000000",  "19000229000000",
+	static const char *const bad[] = { "",
+					   "2024",
+					   "20240230000000",
+					   "20230229000000",
+					   "20241301000000",
+					   "20240100000000",
+					   "20240101240000",
+					   "20240101006000",
+					   "20240101000061",
+					   "2024010100000x",
+					   "20240101000000.",
+					   "20240101000000.1x",
+					   "20240101000000 ",
+					   "00000101000000",
+					   "-0240101000000",
+					   "19000229000000",
 					   "202401010000001" };
 	int64_t us;
 
@@ -140,7 +152,8 @@ START_TEST(opts_mlst_takes_names_of_any_case_and_ignores_others)
 {
 	struct gh_buf b;
 
-	ck_assert_uint_eq(ftp_facts_parse("Type;SIZE;unix.mode;charset;"), FTP_FACT_TYPE | FTP_FACT_SIZE | FTP_FACT_MODE);
+	ck_assert_uint_eq(ftp_facts_parse("Type;SIZE;unix.mode;charset;"),
+			  FTP_FACT_TYPE | FTP_FACT_SIZE | FTP_FACT_MODE);
 	ck_assert_uint_eq(ftp_facts_parse(""), 0);
 	ck_assert_uint_eq(ftp_facts_parse(";;;"), 0);
 	gh_buf_init(&b, 256);

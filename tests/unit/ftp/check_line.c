@@ -86,9 +86,16 @@ END_TEST
 
 START_TEST(synch_before_abor_vanishes)
 {
-	EXPECT("\xff\xf4\xff\xf2" "ABOR\r\n", "ABOR|");
-	EXPECT("\xff\xf4\xf2" "ABOR\r\n", "ABOR|"); /* the mark ate the second IAC */
-	EXPECT("\xf2" "ABOR\r\n", "\xf2" "ABOR|"); /* without IP it is just a byte */
+	EXPECT("\xff\xf4\xff\xf2"
+	       "ABOR\r\n",
+	       "ABOR|");
+	EXPECT("\xff\xf4\xf2"
+	       "ABOR\r\n",
+	       "ABOR|"); /* the mark ate the second IAC */
+	EXPECT("\xf2"
+	       "ABOR\r\n",
+	       "\xf2"
+	       "ABOR|"); /* without IP it is just a byte */
 }
 END_TEST
 
@@ -104,7 +111,9 @@ END_TEST
 
 START_TEST(subnegotiations_vanish_and_cannot_swallow_the_session)
 {
-	EXPECT("\xff\xfa\x18" "abc\xff\xf0NOOP\r\n", "NOOP|");
+	EXPECT("\xff\xfa\x18"
+	       "abc\xff\xf0NOOP\r\n",
+	       "NOOP|");
 	EXPECT("\xff\xfa\x18 never ended\nNOOP\r\n", "NOOP|");
 }
 END_TEST
@@ -129,7 +138,8 @@ START_TEST(nul_bytes_are_kept_for_the_dispatcher_to_refuse)
 {
 	size_t used;
 
-	ck_assert_int_eq(ftp_reader_feed(&reader, (const unsigned char *)"USER a\0b\r\n", 10, &used, &answers), FTP_FED_LINE);
+	ck_assert_int_eq(ftp_reader_feed(&reader, (const unsigned char *)"USER a\0b\r\n", 10, &used, &answers),
+			 FTP_FED_LINE);
 	ck_assert_uint_eq(reader.line.len, 8);
 	ck_assert_mem_eq(reader.line.data, "USER a\0b", 8);
 }

@@ -14,8 +14,8 @@ static const char *shown(void)
 {
 	static char text[INET6_ADDRSTRLEN + 16];
 	char host[INET6_ADDRSTRLEN];
-	const void *addr = sa.ss_family == AF_INET ? (void *)&((struct sockaddr_in *)&sa)->sin_addr :
-						     (void *)&((struct sockaddr_in6 *)&sa)->sin6_addr;
+	const void *addr = sa.ss_family == AF_INET ? (void *)&((struct sockaddr_in *)&sa)->sin_addr
+						   : (void *)&((struct sockaddr_in6 *)&sa)->sin6_addr;
 
 	inet_ntop(sa.ss_family, addr, host, sizeof(host));
 	snprintf(text, sizeof(text), "%s %u", host, ftp_port_of(&sa));
@@ -24,10 +24,11 @@ static const char *shown(void)
 
 START_TEST(port_takes_six_bytes_and_nothing_else)
 {
-	static const char *const bad[] = { "",	       "1,2,3,4,5",	"1,2,3,4,5,6,7", "1,2,3,4,5,256", "256,0,0,1,4,1",
-					   "1,2,3,4,5,", ",1,2,3,4,5",	"1,2,3,4,5,-1",	 "1,2,3,4,5,6 ",  " 1,2,3,4,5,6",
-					   "1,2,3,4,,6", "0001,2,3,4,5,6", "a,b,c,d,e,f",	 "1.2.3.4,5,6",
-					   "99999999999999999999,0,0,1,4,1" };
+	static const char *const bad[] = {
+		"",           "1,2,3,4,5",      "1,2,3,4,5,6,7", "1,2,3,4,5,256", "256,0,0,1,4,1",
+		"1,2,3,4,5,", ",1,2,3,4,5",     "1,2,3,4,5,-1",  "1,2,3,4,5,6 ",  " 1,2,3,4,5,6",
+		"1,2,3,4,,6", "0001,2,3,4,5,6", "a,b,c,d,e,f",   "1.2.3.4,5,6",   "99999999999999999999,0,0,1,4,1"
+	};
 
 	ck_assert_int_eq(ftp_parse_port("10,0,0,7,19,137", &sa), GH_OK);
 	ck_assert_str_eq(shown(), "10.0.0.7 5001");
@@ -48,10 +49,22 @@ END_TEST
 
 START_TEST(eprt_refuses_what_is_malformed_mapped_or_foreign)
 {
-	static const char *const bad[] = { "",		       "|",		      "|1",		   "|1|",
-					   "|1|1.2.3.4|",      "|1|1.2.3.4|80",	      "|1|1.2.3.4|80||",   "|1|1.2.3.4|65536|",
-					   "|1|1.2.3|80|",     "|1|::1|80|",	      "|2|1.2.3.4|80|",	   "|2|::ffff:1.2.3.4|80|",
-					   "|1|1.2.3.4|-1|",   "11|1.2.3.4|80|",      "|1|1.2.3.4!80|",	   "|1||80|",
+	static const char *const bad[] = { "",
+					   "|",
+					   "|1",
+					   "|1|",
+					   "|1|1.2.3.4|",
+					   "|1|1.2.3.4|80",
+					   "|1|1.2.3.4|80||",
+					   "|1|1.2.3.4|65536|",
+					   "|1|1.2.3|80|",
+					   "|1|::1|80|",
+					   "|2|1.2.3.4|80|",
+					   "|2|::ffff:1.2.3.4|80|",
+					   "|1|1.2.3.4|-1|",
+					   "11|1.2.3.4|80|",
+					   "|1|1.2.3.4!80|",
+					   "|1||80|",
 					   "|2|1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb:cccc|1|" };
 
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)

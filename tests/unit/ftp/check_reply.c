@@ -37,10 +37,10 @@ START_TEST(refusals_sound_as_designed)
 	static const struct {
 		enum gh_status st;
 		int code;
-	} want[] = { { GH_OFF, 421 },	  { GH_READONLY, 450 }, { GH_TRIPPED, 451 }, { GH_BUSY, 450 },
-		     { GH_QUOTA, 552 },	  { GH_NOSPACE, 552 },	{ GH_LOCKED, 450 },  { GH_DENIED, 550 },
-		     { GH_RANGE, 554 },	  { GH_UNAUTH, 530 },	{ GH_THROTTLED, 421 }, { GH_STOPPING, 421 },
-		     { GH_BADNAME, 553 }, { GH_NOTFOUND, 550 },	{ GH_TOOLARGE, 552 } };
+	} want[] = { { GH_OFF, 421 },     { GH_READONLY, 450 }, { GH_TRIPPED, 451 },   { GH_BUSY, 450 },
+		     { GH_QUOTA, 552 },   { GH_NOSPACE, 552 },  { GH_LOCKED, 450 },    { GH_DENIED, 550 },
+		     { GH_RANGE, 554 },   { GH_UNAUTH, 530 },   { GH_THROTTLED, 421 }, { GH_STOPPING, 421 },
+		     { GH_BADNAME, 553 }, { GH_NOTFOUND, 550 }, { GH_TOOLARGE, 552 } };
 
 	for (unsigned i = 0; i < sizeof(want) / sizeof(want[0]); i++)
 		ck_assert_int_eq(ftp_answer_of(want[i].st).code, want[i].code);

@@ -1,6 +1,4 @@
 /* See fake_vfs.h. */
-#include "tests/unit/ftp/fake_vfs.h"
-
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -9,77 +7,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NODES 4096
-#define HELD 16
+#include "tests/unit/ftp/fake_inner.h"
 
-struct node {
-	char *path;
-	bool folder;
-	char *data;
-	size_t len;
-	uint64_t id, version;
-	int64_t mtime_us;
-};
-
-struct vfs_session {
-	unsigned refs;
-	char user[64];
-};
-
-struct vfs_work {
-	struct vfs_req req; /* first: the one is the other */
-	vfs_done_fn *done;
-	void *door;
-	bool held, detached;
-};
-
-struct vfs_content {
-	char *data;
-	size_t len;
-	unsigned pulls;
-};
-
-struct vfs_upload {
-	char path[256];
-	unsigned flags;
-	uint64_t offset;
-	bool none_match;
-	char *data;
-	size_t len;
-	unsigned pushes;
-	struct vfs_session *session;
-};
-
-static struct {
-	pthread_mutex_t lock;
-	struct node nodes[NODES];
-	unsigned node_count;
-	uint64_t next_id;
-	enum gh_status status[VFS_OP_COUNT];
-	const char *message;
-	bool hold[VFS_OP_COUNT], hold_streams;
-	unsigned wait_every;
-	size_t push_fails_after;
-	enum gh_status push_status;
-	bool give_fd, inline_too;
-	size_t missing;
-	struct vfs_work *held[HELD];
-	unsigned held_count;
-	void (*ready)(void *);
-	void *ready_arg;
-	unsigned live, lists;
-	char log_verb[16];
-	int log_code;
-	uint64_t log_bytes;
-} fake = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-#define LOCKED for (bool once_ = (pthread_mutex_lock(&fake.lock), true); once_; once_ = (pthread_mutex_unlock(&fake.lock), false))
+struct fake fake = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* ---- the test's hand ---- */
 
 void fake_reset(void)
 {
-	LOCKED {
+	LOCKED
+	{
 		for (unsigned i = 0; i < fake.node_count; i++) {
 			free(fake.nodes[i].path);
 			free(fake.nodes[i].data);
@@ -94,7 +31,8 @@ void fake_reset(void)
 
 void fake_status(enum vfs_op op, enum gh_status st, const char *message)
 {
-	LOCKED {
+	LOCKED
+	{
 		fake.status[op] = st;
 		fake.message = message;
 	}
@@ -117,7 +55,8 @@ void fake_wait_every(unsigned n)
 
 void fake_push_fails(size_t after, enum gh_status st)
 {
-	LOCKED {
+	LOCKED
+	{
 		fake.push_fails_after = after;
 		fake.push_status = st;
 	}
@@ -125,7 +64,8 @@ void fake_push_fails(size_t after, enum gh_status st)
 
 void fake_reading(bool give_fd, size_t missing, bool inline_too)
 {
-	LOCKED {
+	LOCKED
+	{
 		fake.give_fd = give_fd;
 		fake.missing = missing;
 		fake.inline_too = inline_too;
@@ -145,8 +85,6 @@ bool fake_wait_held(unsigned count)
 	return false;
 }
 
-static enum gh_status work_run(struct vfs_work *w);
-
 static void release(struct gh_task *t)
 {
 	struct vfs_work *held[HELD];
@@ -154,7 +92,8 @@ static void release(struct gh_task *t)
 	void (*ready)(void *) = NULL;
 	void *arg = NULL;
 
-	LOCKED {
+	LOCKED
+	{
 		n = fake.held_count;
 		memcpy(held, fake.held, sizeof(held));
 		fake.held_count = 0;
@@ -166,7 +105,7 @@ static void release(struct gh_task *t)
 		struct vfs_work *w = held[i];
 		struct vfs_req *req = &w->req;
 
-		LOCKED req->status = work_run(w);
+		LOCKED req->status = fake_run(w);
 		w->held = false;
 		if (w->detached)
 			vfs_req_free(&req);
@@ -204,273 +143,12 @@ unsigned fake_lists(void)
 
 void fake_last_log(char *verb, size_t size, int *code, uint64_t *bytes)
 {
-	LOCKED {
+	LOCKED
+	{
 		strncpy(verb, fake.log_verb, size - 1);
 		verb[size - 1] = '\0';
 		*code = fake.log_code;
 		*bytes = fake.log_bytes;
-	}
-}
-
-/* ---- files ---- */
-
-static struct node *find(const char *path)
-{
-	for (unsigned i = 0; i < fake.node_count; i++)
-		if (fake.nodes[i].path && !strcmp(fake.nodes[i].path, path))
-			return &fake.nodes[i];
-	return NULL;
-}
-
-static bool is_child(const char *path, const char *of)
-{
-	size_t n = strcmp(of, "/") ? strlen(of) : 0;
-
-	return strcmp(path, "/") != 0 && !strncmp(path, of, n) && path[n] == '/' && !strchr(path + n + 1, '/');
-}
-
-static struct node *put(const char *path, bool folder, const void *data, size_t len)
-{
-	struct node *n = find(path);
-
-	if (!n) {
-		GH_ASSERT(fake.node_count < NODES);
-		n = &fake.nodes[fake.node_count++];
-		n->path = strdup(path);
-		n->id = fake.next_id++;
-	}
-	free(n->data);
-	n->folder = folder;
-	n->data = malloc(len + 1);
-	if (len)
-		memcpy(n->data, data, len);
-	n->len = len;
-	n->version = fake.next_id++;
-	n->mtime_us = 1700000000000000;
-	return n;
-}
-
-static void drop(struct node *n)
-{
-	free(n->path);
-	n->path = NULL;
-}
-
-void fake_file(const char *path, const void *data, size_t len)
-{
-	LOCKED put(path, false, data, len);
-}
-
-void fake_folder(const char *path)
-{
-	LOCKED put(path, true, NULL, 0);
-}
-
-bool fake_is(const char *path, const void *data, size_t len)
-{
-	bool is = false;
-
-	LOCKED {
-		struct node *n = find(path);
-
-		is = n && !n->folder && n->len == len && !memcmp(n->data, data, len);
-	}
-	return is;
-}
-
-bool fake_exists(const char *path)
-{
-	bool is = false;
-
-	LOCKED is = find(path) != NULL;
-	return is;
-}
-
-/* ---- operations; under the lock ---- */
-
-static void show(const struct node *n, struct vfs_node *ret, struct gh_arena *a)
-{
-	const char *name = gh_strdup(a, strrchr(n->path, '/') + 1);
-
-	*ret = (struct vfs_node){ .id = n->id, .version = n->folder ? 0 : n->version,
-				  .type = n->folder ? VFS_FOLDER : VFS_FILE, .name = name,
-				  .name_len = (uint16_t)strlen(name), .size = n->len, .mtime_us = n->mtime_us,
-				  .rights = ACL_FULL };
-}
-
-static enum gh_status op_list(struct vfs_req *r, const struct node *n)
-{
-	unsigned limit = r->limit ? r->limit : 1000, from = (unsigned)strtoul(r->after, NULL, 10), i;
-
-	fake.lists++;
-	if (!n->folder)
-		return GH_NOTDIR;
-	r->nodes = gh_alloc_array(r->arena, limit, sizeof(*r->nodes));
-	for (i = from; i < fake.node_count && r->node_count < limit; i++)
-		if (fake.nodes[i].path && is_child(fake.nodes[i].path, n->path))
-			show(&fake.nodes[i], &r->nodes[r->node_count++], r->arena);
-	if (i < fake.node_count)
-		r->next_after = gh_printf(r->arena, "%u", i);
-	return GH_OK;
-}
-
-static enum gh_status op_read(struct vfs_req *r, const struct node *n)
-{
-	if (n->folder)
-		return GH_ISDIR;
-	if (fake.inline_too && n->len <= r->inline_max) {
-		r->data = gh_memdup(r->arena, n->data, n->len + 1);
-		r->data_len = n->len;
-	}
-	r->content = calloc(1, sizeof(*r->content));
-	r->content->data = malloc(n->len + 1);
-	memcpy(r->content->data, n->data, n->len);
-	r->content->len = n->len;
-	fake.live++;
-	return GH_OK;
-}
-
-static enum gh_status op_begin(struct vfs_req *r, const struct node *n)
-{
-	struct vfs_upload *u;
-
-	if (n && n->folder)
-		return GH_ISDIR;
-	if (r->flags & VFS_KEEP_HEAD && r->offset > (n ? n->len : 0))
-		return GH_RANGE;
-	u = calloc(1, sizeof(*u));
-	strncpy(u->path, r->path->text, sizeof(u->path) - 1);
-	u->flags = r->flags;
-	u->offset = r->offset;
-	u->none_match = r->cond && r->cond->if_none_match.any;
-	if (u->none_match && n) {
-		free(u);
-		return GH_PRECONDITION;
-	}
-	r->upload = u;
-	fake.live++;
-	return GH_OK;
-}
-
-static void upload_free(struct vfs_upload *u)
-{
-	free(u->data);
-	free(u);
-	fake.live--;
-}
-
-static enum gh_status op_commit(struct vfs_req *r)
-{
-	struct vfs_upload *u = r->upload;
-	struct node *n = find(u->path);
-	size_t keep = !n ? 0 : u->flags & VFS_APPEND ? n->len : u->flags & VFS_KEEP_HEAD ? (size_t)u->offset : 0;
-	char *all = malloc(keep + u->len + 1);
-
-	if (keep)
-		memcpy(all, n->data, keep);
-	if (u->len)
-		memcpy(all + keep, u->data, u->len);
-	r->created = !n;
-	n = put(u->path, false, all, keep + u->len);
-	show(n, &r->node, r->arena);
-	free(all);
-	r->upload = NULL;
-	upload_free(u);
-	return GH_OK;
-}
-
-static enum gh_status op_move(struct vfs_req *r, struct node *n)
-{
-	struct node *to = find(r->dest->text);
-	const struct vfs_cond *c = r->cond;
-
-	if (to && r->flags & VFS_NO_OVERWRITE)
-		return GH_PRECONDITION;
-	if (c && c->list_count == 1 && (!to || to->version != c->lists[0].conds[0].version))
-		return GH_PRECONDITION;
-	if (to && to != n)
-		drop(to);
-	free(n->path);
-	n->path = strdup(r->dest->text);
-	return GH_OK;
-}
-
-static enum gh_status op_remove(struct vfs_req *r, struct node *n)
-{
-	if (r->flags & VFS_ONLY_FILE && n->folder)
-		return GH_ISDIR;
-	if (r->flags & VFS_ONLY_FOLDER && !n->folder)
-		return GH_NOTDIR;
-	if (n->folder)
-		for (unsigned i = 0; i < fake.node_count; i++)
-			if (fake.nodes[i].path && is_child(fake.nodes[i].path, n->path))
-				return GH_NOTEMPTY;
-	drop(n);
-	return GH_OK;
-}
-
-static enum gh_status op_login(struct vfs_req *r)
-{
-	struct vfs_session *s;
-
-	if (strcmp(r->password, "right") != 0)
-		return GH_UNAUTH;
-	s = calloc(1, sizeof(*s));
-	s->refs = 1;
-	strncpy(s->user, r->user, sizeof(s->user) - 1);
-	fake.live++;
-	r->new_session = s;
-	return GH_OK;
-}
-
-static enum gh_status work_run(struct vfs_work *w)
-{
-	struct vfs_req *r = &w->req;
-	struct node *n = r->path ? find(r->path->text) : NULL;
-
-	if (fake.status[r->op] != GH_OK) {
-		r->message = fake.message;
-		r->blocker = fake.message;
-		if (r->op == VFS_WRITE_COMMIT) {
-			upload_free(r->upload);
-			r->upload = NULL;
-		}
-		return fake.status[r->op];
-	}
-	switch (r->op) {
-	case VFS_LOGIN:
-		return op_login(r);
-	case VFS_WRITE_BEGIN:
-		return op_begin(r, n);
-	case VFS_WRITE_COMMIT:
-		return op_commit(r);
-	case VFS_MKDIR:
-		if (n)
-			return GH_EXISTS;
-		put(r->path->text, true, NULL, 0);
-		return GH_OK;
-	default:
-		break;
-	}
-	if (!n)
-		return GH_NOTFOUND;
-	switch (r->op) {
-	case VFS_STAT:
-		show(n, &r->node, r->arena);
-		return r->flags & VFS_ONLY_FOLDER && !n->folder ? GH_NOTDIR : GH_OK;
-	case VFS_LIST:
-		return op_list(r, n);
-	case VFS_READ:
-		return op_read(r, n);
-	case VFS_MOVE:
-		return op_move(r, n);
-	case VFS_REMOVE:
-		return op_remove(r, n);
-	case VFS_SET_TIMES:
-		n->mtime_us = r->mtime_us;
-		return GH_OK;
-	default:
-		return GH_UNSUPPORTED;
 	}
 }
 
@@ -484,7 +162,8 @@ struct vfs_session *vfs_session_ref(struct vfs_session *s)
 
 void vfs_session_unref(struct vfs_session **s)
 {
-	LOCKED {
+	LOCKED
+	{
 		if (*s && !--(*s)->refs) {
 			free(*s);
 			fake.live--;
@@ -509,8 +188,14 @@ struct vfs_req *vfs_req_new(struct gh_core *core, struct gh_loop *loop, enum vfs
 	struct gh_arena *a = gh_arena_new(4 << 20);
 	struct vfs_work *w = gh_alloc(a, sizeof(*w));
 
-	w->req = (struct vfs_req){ .arena = a, .core = core, .loop = loop, .op = op, .proto = proto, .work = w,
-				   .session = session ? vfs_session_ref(session) : NULL, .after = "" };
+	w->req = (struct vfs_req){ .arena = a,
+				   .core = core,
+				   .loop = loop,
+				   .op = op,
+				   .proto = proto,
+				   .work = w,
+				   .session = session ? vfs_session_ref(session) : NULL,
+				   .after = "" };
 	LOCKED fake.live++;
 	return &w->req;
 }
@@ -554,7 +239,8 @@ enum vfs_submitted vfs_submit(struct vfs_req *req, vfs_done_fn *done, void *door
 {
 	struct vfs_work *w = (struct vfs_work *)req;
 
-	LOCKED {
+	LOCKED
+	{
 		w->held = fake.hold[req->op];
 		if (w->held) {
 			GH_ASSERT(fake.held_count < HELD);
@@ -562,7 +248,7 @@ enum vfs_submitted vfs_submit(struct vfs_req *req, vfs_done_fn *done, void *door
 			w->door = door;
 			fake.held[fake.held_count++] = w;
 		} else {
-			req->status = work_run(w);
+			req->status = fake_run(w);
 		}
 	}
 	return w->held ? VFS_PENDING : VFS_DONE;
@@ -570,7 +256,8 @@ enum vfs_submitted vfs_submit(struct vfs_req *req, vfs_done_fn *done, void *door
 
 void vfs_req_log(struct vfs_req *req, const char *verb, int reply_code, uint64_t bytes)
 {
-	LOCKED {
+	LOCKED
+	{
 		strncpy(fake.log_verb, verb, sizeof(fake.log_verb) - 1);
 		fake.log_code = reply_code;
 		fake.log_bytes = bytes;
@@ -585,7 +272,8 @@ void vfs_content_take(struct vfs_req *req, struct vfs_content **ret)
 
 void vfs_content_free(struct vfs_content **c)
 {
-	LOCKED {
+	LOCKED
+	{
 		if (*c) {
 			free((*c)->data);
 			free(*c);
@@ -640,7 +328,8 @@ enum gh_status vfs_content_pull(struct vfs_content *c, uint64_t offset, void *bu
 {
 	enum gh_status st = GH_OK;
 
-	LOCKED {
+	LOCKED
+	{
 		size_t there = c->len - fake.missing;
 
 		if (late(&c->pulls, the_loop, ready, arg)) {
@@ -665,7 +354,8 @@ enum gh_status vfs_upload_push(struct vfs_upload *u, const void *data, size_t le
 {
 	enum gh_status st = GH_OK;
 
-	LOCKED {
+	LOCKED
+	{
 		if (u->len + len > fake.push_fails_after) {
 			st = fake.push_status;
 		} else if (late(&u->pushes, the_loop, ready, arg)) {
@@ -681,9 +371,10 @@ enum gh_status vfs_upload_push(struct vfs_upload *u, const void *data, size_t le
 
 void vfs_upload_abort(struct vfs_upload **u)
 {
-	LOCKED {
+	LOCKED
+	{
 		if (*u) {
-			upload_free(*u);
+			fake_upload_free(*u);
 			fake.ready = NULL;
 		}
 	}
