@@ -86,7 +86,8 @@ static void flush_text(struct dav_xml *x)
 	gh_buf_clear(&x->text);
 }
 
-/* libxml2 leaves each "&" of an attribute's value as "&#38;", for a second parse that never happens here. */
+/* libxml2 leaves each "&" of an attribute's value, also of a namespace declaration's, as "&#38;", for a second parse
+ * that never happens here. */
 static char *attribute_value(struct gh_arena *a, const char *s, size_t len)
 {
 	char *out = gh_strndup(a, s, len), *w = out;
@@ -102,6 +103,17 @@ static char *attribute_value(struct gh_arena *a, const char *s, size_t len)
 	return out;
 }
 
+/* A namespace name: the dictionary's own string where it can stay as it is. */
+static const char *namespace_name(struct dav_xml *x, const xmlChar *uri)
+{
+	const char *s = or_empty(uri), *out;
+
+	if (!strchr(s, '&'))
+		return s;
+	out = attribute_value(x->arena, s, strlen(s));
+	return out ? out : ""; /* the arena remembers */
+}
+
 /* attributes: localname, prefix, URI, value, end of value; names are strings of the parser's dictionary, which lives as
  * long as the document. */
 static void take_attributes(struct dav_xml *x, struct dav_el *e, int count, const xmlChar **attributes)
@@ -114,7 +126,7 @@ static void take_attributes(struct dav_xml *x, struct dav_el *e, int count, cons
 
 		a->name = or_empty(attributes[0]);
 		a->prefix = or_empty(attributes[1]);
-		a->ns = or_empty(attributes[2]);
+		a->ns = namespace_name(x, attributes[2]);
 		a->value =
 			attribute_value(x->arena, (const char *)attributes[3], (size_t)(attributes[4] - attributes[3]));
 		if (!strcmp(a->prefix, "xml") && !strcmp(a->name, "lang"))
@@ -143,13 +155,13 @@ static void on_start(void *arg, const xmlChar *name, const xmlChar *prefix, cons
 	}
 	e->name = or_empty(name);
 	e->prefix = or_empty(prefix);
-	e->ns = or_empty(uri);
+	e->ns = namespace_name(x, uri);
 	e->lang = x->open ? x->open->lang : NULL;
 	if (bind_count > 0)
 		e->binds = gh_alloc_array(x->arena, (size_t)bind_count, sizeof(*e->binds));
 	for (int i = 0; e->binds && i < bind_count; i++) {
 		e->binds[i].prefix = or_empty(binds[2 * i]);
-		e->binds[i].uri = or_empty(binds[2 * i + 1]);
+		e->binds[i].uri = namespace_name(x, binds[2 * i + 1]);
 		e->bind_count++;
 	}
 	if (attr_count > 0)

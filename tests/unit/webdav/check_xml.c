@@ -247,6 +247,8 @@ START_TEST(a_namespace_name_that_is_no_proper_uri_is_still_a_name)
 	ck_assert_int_eq(parse("<a xmlns='not a uri'/>", &root), GH_OK);
 	ck_assert_str_eq(root->ns, "not a uri");
 	ck_assert_int_eq(parse("<a xmlns='urn:schemas-microsoft-com:'/>", &root), GH_OK);
+	ck_assert_int_eq(parse("<a xmlns='http://h/?b=1&amp;c=2'/>", &root), GH_OK);
+	ck_assert_str_eq(root->ns, "http://h/?b=1&c=2");
 }
 END_TEST
 
