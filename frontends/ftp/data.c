@@ -183,13 +183,13 @@ void ftp_cmd_pasv(struct ftp_session *s, char *arg, size_t len)
 		ftp_end(s, 503, "EPSV ALL was given.");
 		return;
 	}
-	if (s->door->passive_address.ss_family)
-		shown = s->door->passive_address;
 	ftp_unmap(&shown);
 	if (shown.ss_family != AF_INET) {
 		ftp_end(s, 425, "PASV speaks only IPv4; use EPSV.");
 		return;
 	}
+	if (s->door->passive_address.ss_family)
+		shown = s->door->passive_address;
 	port = listen_start(s);
 	if (!port) {
 		ftp_end(s, 425, "No passive port is free.");

@@ -500,6 +500,34 @@ def survives_restart(s):
     s.start()
 
 
+def ipv6_and_both():
+    """An IPv6 client, and an IPv4 client of a dual-stack listener: what counts is the client."""
+    try:
+        socket.create_server(('::1', 0), family=socket.AF_INET6).close()
+    except OSError:
+        print('no IPv6 here: that part is left out')
+        return
+    with gh.Server(args=['--ftp', ':0'], config='ftp:\n  passive_address: 192.0.2.7\n') as s:
+        port = s.address('ftp')[1]
+        for host, pasv, one, two, eprt4, eprt6 in (('[::1]', 425, 522, 229, 501, 200),
+                                                   ('127.0.0.1', 227, 229, 522, 200, 501)):
+            s.addresses['ftp'] = '%s:%d' % (host, port)
+            f = Ftp(s, 'admin')
+            t.eq(f('PASV'), pasv, host + ' PASV')
+            t.ok(pasv != 227 or '(192,0,2,7,' in f.text, 'PASV tells the configured address', f.text)
+            t.eq((f('EPSV 1'), f('EPSV 2')), (one, two), host + ' EPSV')
+            t.eq(f('EPRT |1|127.0.0.1|5000|'), eprt4, host + ' EPRT 1')
+            t.eq(f('EPRT |2|::1|5000|'), eprt6, host + ' EPRT 2')
+            t.eq(f.put('STOR six', b'66'), 226, host + ' STOR')
+            t.eq(f.get('RETR six'), (226, b'66'), host + ' RETR')
+            listener = f.active()
+            t.eq(f('RETR six'), 150, host + ' active')
+            t.eq(read_all(listener.accept()[0]), b'66', host + ' active')
+            t.eq(f.reply(), 226, host + ' active')
+            listener.close()
+            f.close()
+
+
 with gh.Server() as server:
     for test in (before_login, names_of_users, modes, folders, renaming, transfers, ascii, listings, big_listing, times,
                  pipelines, beside_transfers, locks, rights, ftplib_day, survives_restart):
@@ -509,4 +537,5 @@ with gh.Server() as server:
             import traceback
             traceback.print_exc()
             t.ok(False, test.__name__ + ' went through', repr(e))
+ipv6_and_both()
 sys.exit(t.done())
