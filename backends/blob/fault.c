@@ -204,8 +204,9 @@ static enum gh_status fault_stage_commit(struct blob_stage **stp, struct blob_lo
 	return status;
 }
 
-static enum gh_status fault_reader_open(struct blob_backend *be, uint64_t tenant, uint64_t id, const struct blob_loc *loc,
-					uint64_t size, bool may_block, struct blob_reader **ret_reader)
+static enum gh_status fault_reader_open(struct blob_backend *be, uint64_t tenant, uint64_t id,
+					const struct blob_loc *loc, uint64_t size, bool may_block,
+				        struct blob_reader **ret_reader)
 {
 	struct blob_reader *r = calloc(1, sizeof(*r));
 	enum gh_status st;

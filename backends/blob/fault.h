@@ -4,7 +4,7 @@
  *
  *     const struct blob_ops *ops = &blob_ops_fault;
  *     ops->open(&cfg, &be, err);
- *     blob_fault_set(be, &(struct blob_fault){ .op = BLOB_FAULT_PUT, .nth = 3, .how = BLOB_FAULT_FAIL, .status = GH_IO });
+ *     blob_fault_set(be, &(struct blob_fault){ BLOB_FAULT_PUT, BLOB_FAULT_FAIL, .nth = 3, .status = GH_IO });
  *
  * Any thread may set, clear and count while others use the backend.
  */

@@ -1,5 +1,5 @@
-/* Large blobs as files of their own: their names, their footers, walking and removing them. Called by the other parts of
- * the local backend; any thread. */
+/* Large blobs as files of their own: their names, their footers, walking and removing them. Called by the other parts
+ * of the local backend; any thread. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -37,8 +37,8 @@ static enum gh_status check_sizes(struct blob_backend *be, const struct blob_con
 		return GH_INVALID;
 	}
 	if (be->pack_size < PACK_START + record_span((uint32_t)be->put_max) || be->pack_size > PACK_SIZE_MAX) {
-		snprintf(err, ERR_BYTES, "a pack of %llu bytes: give at least room for the largest blob in a pack (%llu "
-			 "bytes and a little), at most 16 GiB", (unsigned long long)be->pack_size,
+		snprintf(err, ERR_BYTES, "a pack of %llu bytes: give at least room for the largest blob in a pack "
+			 "(%llu bytes and a little), at most 16 GiB", (unsigned long long)be->pack_size,
 			 (unsigned long long)be->put_max);
 		return GH_INVALID;
 	}
@@ -83,8 +83,8 @@ static enum gh_status check_format(struct blob_backend *be, const char *path, ch
 	}
 	close(fd);
 	if (n < 0 || strcmp(text, format_text)) {
-		snprintf(err, ERR_BYTES, "blobs.path %.120s: the file `format` names a format that this release does not know",
-			 path);
+		snprintf(err, ERR_BYTES,
+			 "blobs.path %.120s: the file `format` names a format that this release does not know", path);
 		return GH_UNSUPPORTED;
 	}
 	return GH_OK;

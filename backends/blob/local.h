@@ -10,8 +10,8 @@
  * that writes them. What can be locked belongs to a dead run: the pack is sealed, the staging file removed.
  *
  * Parts: local.c (open, close, the operations table), pack.c (writing packs), pack_fds.c (open descriptors of packs),
- * pack_scan.c (walking a pack), stage.c (uploads), file.c (files), reader.c (reading and verifying both), record.c (formats),
- * beneath.c (opening without following links). Only local.c is called from outside.
+ * pack_scan.c (walking a pack), stage.c (uploads), file.c (files), reader.c (reading and verifying both),
+ * record.c (formats), beneath.c (opening without following links). Only local.c is called from outside.
  */
 #ifndef GH_BACKENDS_BLOB_LOCAL_H
 #define GH_BACKENDS_BLOB_LOCAL_H
@@ -117,7 +117,8 @@ GH_MUST_CHECK enum gh_status file_footer(int fd, bool may_block, struct footer *
 
 enum gh_status reader_open(struct blob_backend *be, uint64_t tenant, uint64_t id, const struct blob_loc *loc,
 			   uint64_t size, bool may_block, struct blob_reader **ret_reader);
-enum gh_status reader_read(struct blob_reader *r, uint64_t offset, void *buf, size_t len, bool may_block, size_t *ret_n);
+enum gh_status reader_read(struct blob_reader *r, uint64_t offset, void *buf, size_t len, bool may_block,
+			   size_t *ret_n);
 enum gh_status reader_fd(struct blob_reader *r, int *ret_fd, off_t *ret_base);
 void reader_close(struct blob_reader **r);
 enum gh_status reader_verify(struct blob_backend *be, uint64_t tenant, uint64_t id, const struct blob_loc *loc,

@@ -1,8 +1,8 @@
 /* Blobs in memory, gone with the process: for tests, and the model of how small a backend can be. Called through
  * core/blob.h; any thread.
  *
- * State: a table of blobs by (tenant, id) under one lock. A blob is counted: the table holds one reference, every reader
- * one; its bytes never change once it is in the table. At most MEMORY_MAX bytes, then GH_NOSPACE.
+ * State: a table of blobs by (tenant, id) under one lock. A blob is counted: the table holds one reference, every
+ * reader one; its bytes never change once it is in the table. At most MEMORY_MAX bytes, then GH_NOSPACE.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -249,8 +249,9 @@ static void memory_stage_abort(struct blob_stage **stp)
 	free(st);
 }
 
-static enum gh_status memory_reader_open(struct blob_backend *be, uint64_t tenant, uint64_t id, const struct blob_loc *loc,
-					 uint64_t size, bool may_block, struct blob_reader **ret_reader)
+static enum gh_status memory_reader_open(struct blob_backend *be, uint64_t tenant, uint64_t id,
+					 const struct blob_loc *loc, uint64_t size, bool may_block,
+					 struct blob_reader **ret_reader)
 {
 	struct blob_reader *r = calloc(1, sizeof(*r));
 	enum gh_status st = GH_OK;

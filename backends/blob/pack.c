@@ -69,7 +69,8 @@ static void pack_seal(struct blob_backend *be, struct pack *p)
 	const bool empty = p->tail == PACK_START;
 
 	if (!empty && ftruncate(p->file->fd, (off_t)p->tail) < 0)
-		gh_log(GH_LOG_WARN, "pack-seal", "pack=%llx error=\"%s\"", (unsigned long long)p->number, strerror(errno));
+		gh_log(GH_LOG_WARN, "pack-seal", "pack=%llx error=\"%s\"", (unsigned long long)p->number,
+		       strerror(errno));
 	seal_name(be, p->file->fd, p->number, empty);
 	atomic_store(&p->file->sealed, true);
 	if (empty)
@@ -270,7 +271,7 @@ static enum gh_status pack_sync(struct blob_backend *be, struct pack *p)
 	return p->synced >= ticket ? GH_OK : p->failed;
 }
 
-static enum gh_status append(struct blob_backend *be, struct pack *p, uint64_t offset, struct record *r, const void *data)
+static enum gh_status append(struct pack *p, uint64_t offset, struct record *r, const void *data)
 {
 	uint8_t head[RECORD_HEAD_MAX];
 	struct iovec iov[2] = { { head, record_head_bytes(r->len) }, { (void *)(uintptr_t)data, r->len } };
@@ -305,7 +306,7 @@ enum gh_status pack_put(struct blob_backend *be, uint64_t tenant, uint64_t id, c
 	p->tail += record_span(r.len);
 	pthread_mutex_unlock(&w->lock);
 
-	st = append(be, p, at.offset, &r, data);
+	st = append(p, at.offset, &r, data);
 
 	pthread_mutex_lock(&w->lock);
 	if (st == GH_OK) {

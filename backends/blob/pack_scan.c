@@ -144,8 +144,8 @@ static void drop_empty(struct blob_backend *be, uint64_t pack)
 	pack_fds_forget(&be->fds, pack);
 }
 
-static enum gh_status pack_iterate(struct blob_backend *be, uint64_t pack, uint8_t *window, blob_object_fn *fn, void *arg,
-				   bool *ret_going)
+static enum gh_status pack_iterate(struct blob_backend *be, uint64_t pack, uint8_t *window, blob_object_fn *fn,
+				   void *arg, bool *ret_going)
 {
 	struct scan s = { .pack = pack, .window = window };
 	bool sealed = false;

@@ -12,8 +12,8 @@
  *
  * A file of its own holds the data from byte 0 (so that sendfile can have it), then a crc u32 per block, then
  * FOOTER_BYTES:
- *     magic u32, format u8, 0 0 0, tenant u64, id u64, made_us i64, size u64, whole crc u32, table crc u32, foot crc u32,
- *     zeros up to FOOTER_BYTES
+ *     magic u32, format u8, 0 0 0, tenant u64, id u64, made_us i64, size u64, whole crc u32, table crc u32,
+ *     foot crc u32, zeros up to FOOTER_BYTES
  */
 #ifndef GH_BACKENDS_BLOB_RECORD_H
 #define GH_BACKENDS_BLOB_RECORD_H

@@ -1,5 +1,5 @@
-/* Uploads of large blobs: staging and commit. Called by the local backend's table; any thread, a stage by one thread at a
- * time.
+/* Uploads of large blobs: staging and commit. Called by the local backend's table; any thread, a stage by one thread at
+ * a time.
  *
  * A stage is a file without a name (O_TMPFILE), so that nothing is left of it when the process dies; commit writes the
  * checksum table and the footer behind the data, syncs, gives it its name, syncs the folder (and the parents, unless
@@ -90,8 +90,8 @@ int stage_probe(struct blob_backend *be)
 
 	be->tmpfile = false;
 	if (fd < 0)
-		return errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL || errno == ENOENT || errno == ENOSPC ||
-				       errno == EDQUOT ?
+		return errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL || errno == ENOENT || /* unknown */
+				       errno == ENOSPC || errno == EDQUOT ? /* not the moment to learn it */
 			       0 :
 			       -1;
 	stage_name(name);

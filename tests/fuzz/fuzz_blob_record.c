@@ -1,5 +1,5 @@
-/* Arbitrary bytes where a record, a footer or a locator should be: refused, or taken and written back as the same bytes.
- * Nothing read from a disk or a row may lead outside its buffer. */
+/* Arbitrary bytes where a record, a footer or a locator should be: refused, or taken and written back as the same
+ * bytes. Nothing read from a disk or a row may lead outside its buffer. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* How many small blobs a second become durable: bench_put DIR [SECONDS [BYTES [KIND]]], for 1, 8, 16 and 32 threads. A tool,
- * not a test. */
+/* How many small blobs a second become durable, by 1, 8, 16 and 32 threads: bench_put DIR [SECONDS [BYTES [KIND]]]. A
+ * tool, not a test. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>

@@ -61,8 +61,8 @@ static inline uint8_t *pattern_new(size_t len, uint64_t seed)
 }
 
 /* The whole blob by one read, compared with data; the first thing that is not GH_OK. */
-static inline enum gh_status read_back(const struct blob_ops *ops, struct blob_backend *be, uint64_t tenant, uint64_t id,
-				       const struct blob_loc *loc, const uint8_t *data, size_t len)
+static inline enum gh_status read_back(const struct blob_ops *ops, struct blob_backend *be, uint64_t tenant,
+				       uint64_t id, const struct blob_loc *loc, const uint8_t *data, size_t len)
 {
 	uint8_t *got = malloc(len + 1);
 	struct blob_reader *r = NULL;
@@ -81,9 +81,9 @@ static inline enum gh_status read_back(const struct blob_ops *ops, struct blob_b
 }
 
 /* A large blob in windows of `window` bytes. */
-static inline enum gh_status stage_whole(const struct blob_ops *ops, struct blob_backend *be, uint64_t tenant, uint64_t id,
-					 const uint8_t *data, size_t len, size_t window, struct blob_loc *ret_loc,
-					 uint32_t *ret_crc)
+static inline enum gh_status stage_whole(const struct blob_ops *ops, struct blob_backend *be, uint64_t tenant,
+					 uint64_t id, const uint8_t *data, size_t len, size_t window,
+					 struct blob_loc *ret_loc, uint32_t *ret_crc)
 {
 	struct blob_stage *stage = NULL;
 	enum gh_status st = ops->stage_begin(be, tenant, id, len, &stage);

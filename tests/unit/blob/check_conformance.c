@@ -1,5 +1,5 @@
-/* What every blob backend promises (core/blob.h), asked of each: memory, local, and the failing one with no fault set. A
- * new backend adds its line to `kinds`. */
+/* What every blob backend promises (core/blob.h), asked of each: memory, local, and the failing one with no fault set.
+ * A new backend adds its line to `kinds`. */
 #include "backends/blob/fault.h"
 #include "core/base/clock.h"
 #include "core/base/hash.h"

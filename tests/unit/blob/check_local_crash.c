@@ -291,7 +291,8 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
-	tcase_add_loop_test(t, what_was_acknowledged_survives_a_crash_at_each_point, 0, sizeof(points) / sizeof(points[0]));
+	tcase_add_loop_test(t, what_was_acknowledged_survives_a_crash_at_each_point, 0,
+			     sizeof(points) / sizeof(points[0]));
 	tcase_add_test(t, a_living_gateways_pack_and_staging_are_left_alone);
 	tcase_add_test(t, named_staging_of_a_dead_run_is_swept);
 	tcase_add_test(t, a_failed_sync_fails_its_group_and_is_never_repeated);

@@ -18,9 +18,11 @@ static void flips_are_seen(uint64_t id, const struct blob_loc *loc, const uint8_
 		if (i < 40) /* the header's and the footer's bytes are few: make sure of them */
 			at = i % 2 ? from + i : to - 1 - i;
 		flip(path, at, (uint8_t)(1 << (x >> 40) % 8));
-		ck_assert_msg(read_back(local, be, 7, id, loc, data, len) == GH_DAMAGED, "read: flip at %lld", (long long)at);
+		ck_assert_msg(read_back(local, be, 7, id, loc, data, len) == GH_DAMAGED, "read: flip at %lld",
+			      (long long)at);
 		msg[0] = '\0';
-		ck_assert_msg(local->verify(be, 7, id, loc, len, msg) == GH_DAMAGED, "verify: flip at %lld", (long long)at);
+		ck_assert_msg(local->verify(be, 7, id, loc, len, msg) == GH_DAMAGED, "verify: flip at %lld",
+			      (long long)at);
 		ck_assert_int_ne(msg[0], 0);
 		flip(path, at, (uint8_t)(1 << (x >> 40) % 8));
 		ck_ok(read_back(local, be, 7, id, loc, data, len));
