@@ -303,10 +303,10 @@ START_TEST(a_put_that_comes_short_changes_nothing)
 	static const char head[] = "PUT /t/a.txt HTTP/1.1\r\n" AS_ANN "Content-Length: 100\r\n\r\nshort";
 	size_t len;
 
-	for (unsigned delay = 0; delay <= 20; delay += 20) {
+	h.core->delay_ms[VFS_WRITE_BEGIN] = 20; /* before the loop has anything to read it for */
+	for (unsigned round = 0; round < 2; round++) {
 		int fd = house_connect(&h);
 
-		h.core->delay_ms[VFS_WRITE_BEGIN] = delay;
 		say(fd, head);
 		shutdown(fd, SHUT_WR);
 		ck_assert(closed_within(fd, 5000));
