@@ -59,8 +59,8 @@ static enum gh_status fill(struct scan *s)
 		return gh_status_of_errno(errno);
 	s->window_at = s->pos;
 	s->window_len = (size_t)n;
-	if (n == 0)
-		s->end = s->pos; /* shorter than it was */
+	if (n < WINDOW_BYTES) /* it ends here now: sealed, perhaps, since we looked */
+		s->end = s->pos + (uint64_t)n;
 	return GH_OK;
 }
 

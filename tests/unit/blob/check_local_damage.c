@@ -270,6 +270,34 @@ START_TEST(blocks_shared_by_small_blobs_come_back_when_all_are_gone)
 }
 END_TEST
 
+static bool cut_at_first(void *arg, const struct blob_object *o)
+{
+	struct place at;
+	char path[256];
+	off_t from, to;
+
+	ck_assert(place_decode((const struct blob_loc *)arg, &at));
+	if (o->id == 0) {
+		blob_file(7, 0, arg, path, &from, &to);
+		ck_assert_int_eq(truncate(path, (off_t)(at.offset + record_span((uint32_t)at.size))), 0);
+	}
+	return true;
+}
+
+START_TEST(a_pack_that_is_sealed_during_a_walk_ends_the_walk)
+{
+	uint8_t *data = pattern_new(100000, 1);
+	struct blob_loc loc[5];
+
+	for (uint64_t i = 0; i < 5; i++) /* more than is read at once */
+		ck_ok(local->put(be, 7, i, data, 100000, &loc[i]));
+	ck_ok(local->remove(be, 7, 4, &loc[4], 100000));
+	ck_ok(local->iterate(be, cut_at_first, &loc[4]));
+	ck_assert_uint_eq(count_objects(), 4);
+	free(data);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("local blobs: damage");
@@ -284,6 +312,7 @@ int main(void)
 	tcase_add_test(t, swapped_records_of_one_pack_are_damage);
 	tcase_add_test(t, swapped_files_and_swapped_packs_are_damage);
 	tcase_add_test(t, iterate_goes_on_behind_damage_and_keeps_the_pack);
+	tcase_add_test(t, a_pack_that_is_sealed_during_a_walk_ends_the_walk);
 	tcase_add_test(t, removing_gives_the_space_back);
 	tcase_add_test(t, blocks_shared_by_small_blobs_come_back_when_all_are_gone);
 	suite_add_tcase(s, t);
