@@ -106,6 +106,7 @@ struct ftp_answer ftp_answer_of(enum gh_status st)
 }
 
 /* Replies are lines: whatever gets into one, a line end does not (names can't hold one, an operator's text may). */
+static void text_add(struct gh_buf *out, const char *fmt, va_list ap) GH_PRINTF(2, 0);
 static void text_add(struct gh_buf *out, const char *fmt, va_list ap)
 {
 	char text[TEXT_MAX];

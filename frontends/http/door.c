@@ -28,6 +28,7 @@ static size_t unescape_nothing(void *cls, struct MHD_Connection *mhd, char *text
 }
 
 /* Mostly that a client has left. What concerns a connection as a whole is told by conn.c and call.c. */
+static void library_log(void *cls, const char *fmt, va_list ap) GH_PRINTF(2, 0);
 static void library_log(void *cls, const char *fmt, va_list ap)
 {
 	char text[256], quoted[320];
