@@ -54,6 +54,9 @@ enum gh_status op_read(struct vfs_work *w)
 		st = GH_NOTFOUND;
 	if (st == GH_OK)
 		st = gate_check(w, &p, NULL);
+	/* A folder has no content to be denied: who sees it is told what it is, and may ask for its listing. */
+	if (st == GH_DENIED && p.node.type == META_FOLDER)
+		st = GH_OK;
 	if (st != GH_OK)
 		return st;
 	node_show(&r->node, &p.node, gate_rights(w, r->path, r->path->depth));
