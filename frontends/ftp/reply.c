@@ -120,6 +120,7 @@ static void text_add(struct gh_buf *out, const char *fmt, va_list ap)
 	gh_buf_add(out, "\r\n", 2);
 }
 
+static void reply(struct ftp_session *s, int code, char sep, const char *fmt, va_list ap) GH_PRINTF(4, 0);
 static void reply(struct ftp_session *s, int code, char sep, const char *fmt, va_list ap)
 {
 	char head[5] = { (char)('0' + code / 100 % 10), (char)('0' + code / 10 % 10), (char)('0' + code % 10), sep, 0 };
