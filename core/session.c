@@ -54,6 +54,11 @@ const struct gh_name_rule *vfs_session_rule(const struct vfs_session *s)
 	return &s->tenant->rule;
 }
 
+bool vfs_session_host(struct gh_core *core, const struct vfs_session *s, const char *host)
+{
+	return tenant_of_host(core, host) == s->tenant;
+}
+
 /* GH_OK with *ret NULL: no such tenant, which must sound like a wrong password. */
 static enum gh_status tenant_meant(struct vfs_work *w, const struct login_name *n, struct tenant **ret)
 {

@@ -34,6 +34,7 @@ static bool flags_of(const struct http_ex *ex, unsigned *ret_flags)
 void dav_copymove(struct http_ex *ex)
 {
 	const char *destination = http_header(ex, "Destination"), *path;
+	struct dav_here here = dav_here(ex);
 	struct vfs_req *req;
 	enum gh_status st;
 	unsigned flags;
@@ -43,7 +44,7 @@ void dav_copymove(struct http_ex *ex)
 		http_refuse(ex, GH_INVALID, NULL);
 		return;
 	}
-	switch (dav_uri(destination, strlen(destination), ex->host, &path, &len)) {
+	switch (dav_uri(&here, destination, strlen(destination), &path, &len)) {
 	case DAV_MALFORMED:
 		dav_error(ex, 400, NULL, "the Destination is malformed");
 		return;

@@ -69,15 +69,23 @@ int dav_code(const struct http_ex *ex, enum gh_status st);
 /* ---- URIs of ours (destination.c) ---- */
 
 enum dav_where { DAV_INSIDE, DAV_OUTSIDE /* not below /dav */, DAV_FOREIGN /* another authority */, DAV_MALFORMED };
-/* uri: absolute URI or absolute path, as in Destination and If tags. host: the request's Host. On DAV_INSIDE *ret_path
- * is the rest after the prefix, still percent-encoded, within uri. Scheme, port and userinfo are not compared: a proxy
- * in front may speak https on another port. */
-enum dav_where dav_uri(const char *uri, size_t len, const char *host, const char **ret_path, size_t *ret_len);
+/* Whose URIs are ours: the host that the request came to, and those of the session's tenant (session may be NULL). */
+struct dav_here {
+	const char *host;
+	struct gh_core *core;
+	const struct vfs_session *session;
+};
+struct dav_here dav_here(const struct http_ex *ex);
+/* uri: absolute URI or absolute path, as in Destination and If tags. On DAV_INSIDE *ret_path is the rest after the
+ * prefix, still percent-encoded, within uri. Scheme, port and userinfo are not compared: a proxy in front may speak
+ * https on another port. */
+enum dav_where dav_uri(const struct dav_here *here, const char *uri, size_t len, const char **ret_path,
+		       size_t *ret_len);
 
 /* ---- conditions (ifheader.c) ---- */
 
 /* Adds the lists and tokens of an If header to cond; all in arena a. GH_INVALID when it is malformed. */
-GH_MUST_CHECK enum gh_status dav_if_parse(struct gh_arena *a, const char *text, const char *host,
+GH_MUST_CHECK enum gh_status dav_if_parse(struct gh_arena *a, const char *text, const struct dav_here *here,
 					  const struct gh_name_rule *rule, struct vfs_cond *cond);
 /* All conditions of the exchange into req->cond. */
 GH_MUST_CHECK enum gh_status dav_cond(struct http_ex *ex, struct vfs_req *req);

@@ -2,7 +2,8 @@
  * Simple-ref = absolute-URI | path-absolute). Called by copymove.c and ifheader.c. Pure.
  *
  * Clients behind a proxy that ends TLS send another scheme, port or user name than this server sees, so of the
- * authority only the host name is compared. Decoding stays with the core: the rest of the path is handed on as sent.
+ * authority only the host name is compared; it may also be one of the tenant's. Decoding stays with the core: the rest
+ * of the path is handed on as sent.
  */
 #include "frontends/webdav/dav.h"
 
@@ -41,20 +42,25 @@ static void host_of(const char *authority, size_t len, const char **ret, size_t 
 	*ret_len = len;
 }
 
-static bool same_host(const char *authority, size_t len, const char *host)
+static bool is_ours(const struct dav_here *here, const char *authority, size_t len)
 {
 	const char *a, *b;
 	size_t a_len, b_len;
+	char name[256];
 
-	if (!host)
-		return false;
 	host_of(authority, len, &a, &a_len);
-	host_of(host, strlen(host), &b, &b_len);
-	return a_len > 0 && a_len == b_len && !strncasecmp(a, b, a_len);
+	if (a_len == 0 || a_len >= sizeof(name))
+		return false;
+	host_of(here->host, strlen(here->host), &b, &b_len);
+	if (a_len == b_len && !strncasecmp(a, b, a_len))
+		return true;
+	memcpy(name, a, a_len);
+	name[a_len] = '\0';
+	return here->session && vfs_session_host(here->core, here->session, name);
 }
 
 /* Skips "scheme://authority": where the path begins, DAV_INSIDE when the authority is ours. */
-static enum dav_where skip_authority(const char **uri, size_t *len, const char *host)
+static enum dav_where skip_authority(const struct dav_here *here, const char **uri, size_t *len)
 {
 	const char *p = *uri, *end = p + *len, *authority;
 
@@ -73,12 +79,12 @@ static enum dav_where skip_authority(const char **uri, size_t *len, const char *
 		return DAV_MALFORMED;
 	*uri = p;
 	*len = (size_t)(end - p);
-	if (!same_host(authority, (size_t)(p - authority), host))
+	if (!is_ours(here, authority, (size_t)(p - authority)))
 		return DAV_FOREIGN;
 	return p == end || *p != '/' ? DAV_MALFORMED : DAV_INSIDE; /* no path: nothing is named */
 }
 
-enum dav_where dav_uri(const char *uri, size_t len, const char *host, const char **ret_path, size_t *ret_len)
+enum dav_where dav_uri(const struct dav_here *here, const char *uri, size_t len, const char **ret_path, size_t *ret_len)
 {
 	const size_t prefix = sizeof(DAV_PREFIX) - 1;
 
@@ -96,7 +102,7 @@ enum dav_where dav_uri(const char *uri, size_t len, const char *host, const char
 	if (len == 0)
 		return DAV_MALFORMED;
 	if (uri[0] != '/') {
-		enum dav_where where = skip_authority(&uri, &len, host);
+		enum dav_where where = skip_authority(here, &uri, &len);
 
 		if (where != DAV_INSIDE)
 			return where;

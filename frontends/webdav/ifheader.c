@@ -156,7 +156,7 @@ struct tag { /* of the lists that follow it */
 };
 
 /* A tag that names nothing of ours is no error: its lists are false. */
-static bool scan_tag(struct scan *s, const char *host, const struct gh_name_rule *rule, struct tag *tag)
+static bool scan_tag(struct scan *s, const struct dav_here *here, const struct gh_name_rule *rule, struct tag *tag)
 {
 	const char *uri, *rest;
 	size_t len, rest_len;
@@ -165,7 +165,7 @@ static bool scan_tag(struct scan *s, const char *host, const struct gh_name_rule
 	if (!scan_coded_url(s, &uri, &len))
 		return false;
 	*tag = (struct tag){ NULL, true };
-	switch (dav_uri(uri, len, host, &rest, &rest_len)) {
+	switch (dav_uri(here, uri, len, &rest, &rest_len)) {
 	case DAV_MALFORMED:
 		return false;
 	case DAV_OUTSIDE:
@@ -190,8 +190,8 @@ static unsigned count_char(const char *s, char c)
 	return n;
 }
 
-enum gh_status dav_if_parse(struct gh_arena *a, const char *text, const char *host, const struct gh_name_rule *rule,
-			    struct vfs_cond *cond)
+enum gh_status dav_if_parse(struct gh_arena *a, const char *text, const struct dav_here *here,
+			    const struct gh_name_rule *rule, struct vfs_cond *cond)
 {
 	struct scan s = { .p = text, .a = a, .cond = cond };
 	unsigned list_room_all = count_char(text, '(');
@@ -208,7 +208,7 @@ enum gh_status dav_if_parse(struct gh_arena *a, const char *text, const char *ho
 	for (skip_space(&s); *s.p; skip_space(&s)) {
 		if (*s.p == '<') {
 			/* No tags after untagged lists, no tag without a list. */
-			if ((cond->list_count > 0 && !tagged) || since_tag == 0 || !scan_tag(&s, host, rule, &tag))
+			if ((cond->list_count > 0 && !tagged) || since_tag == 0 || !scan_tag(&s, here, rule, &tag))
 				return GH_INVALID;
 			tagged = true;
 			since_tag = 0;
@@ -230,9 +230,15 @@ enum gh_status dav_if_parse(struct gh_arena *a, const char *text, const char *ho
 	return cond->list_count > 0 && since_tag > 0 ? GH_OK : GH_INVALID;
 }
 
+struct dav_here dav_here(const struct http_ex *ex)
+{
+	return (struct dav_here){ ex->host ? ex->host : "", ex->core, ex->session };
+}
+
 enum gh_status dav_cond(struct http_ex *ex, struct vfs_req *req)
 {
 	const char *text = http_header(ex, "If");
+	struct dav_here here = dav_here(ex);
 
 	req->cond = http_cond(ex, req->arena);
 	if (!text)
@@ -241,7 +247,7 @@ enum gh_status dav_cond(struct http_ex *ex, struct vfs_req *req)
 		req->cond = gh_alloc(req->arena, sizeof(*req->cond));
 	if (!req->cond)
 		return GH_NOMEM;
-	return dav_if_parse(req->arena, text, ex->host, vfs_session_rule(ex->session), req->cond);
+	return dav_if_parse(req->arena, text, &here, vfs_session_rule(ex->session), req->cond);
 }
 
 struct vfs_cond *dav_put_cond(struct http_ex *ex, struct vfs_req *req, enum gh_status *ret_st)

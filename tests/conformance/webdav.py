@@ -400,6 +400,10 @@ def copymove(s, t):
         r = d('COPY', '/a', {'Destination': dest})
         t.among(r.status, want if isinstance(want, tuple) else (want,), 'Destination %r' % dest[:60])
     t.eq(d('COPY', '/a').status, 400, 'without a Destination')
+    public = {'Destination': 'https://files.example:444/dav/cm/public'}
+    t.eq(d('COPY', '/a', public).status, 502, 'a host that is nobody\'s')
+    s.cli('tenant', 'set', 'default', '--host', 'files.example')
+    t.eq(d('COPY', '/a', public).status, 201, "a host of the tenant's, as a proxy in front leaves it")
     t.among(d('MOVE', '/a', {'Destination': '/dav'}).status, (403, 409), 'onto the root')
     r = d('HEAD', '/a')
     go('MOVE', '/a', 'moved')

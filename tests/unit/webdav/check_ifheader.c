@@ -22,7 +22,7 @@ static void teardown(void)
 
 static enum gh_status parse(const char *text)
 {
-	return dav_if_parse(arena, text, "h:1", &rule, &cond);
+	return dav_if_parse(arena, text, &(struct dav_here){ .host = "h:1" }, &rule, &cond);
 }
 
 START_TEST(one_token_in_one_list)
