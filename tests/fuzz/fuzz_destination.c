@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *uri = line ? (const char *)line + 1 : (const char *)data, *path;
 	size_t uri_len = (size_t)((const char *)data + size - uri), len;
 
-	if (dav_uri(uri, uri_len, host, &path, &len) == DAV_INSIDE) {
+	if (dav_uri(&(struct dav_here){ .host = host }, uri, uri_len, &path, &len) == DAV_INSIDE) {
 		if (path < uri || path + len > uri + uri_len || (len > 0 && path[0] != '/'))
 			abort();
 		if (path - uri < 4 || memcmp(path - 4, DAV_PREFIX, 4) != 0)

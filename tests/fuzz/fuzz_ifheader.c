@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct vfs_cond cond = { .list_count = 0 };
 	char *text = fuzz_text(data, size < DAV_IF_MAX ? size : DAV_IF_MAX);
 
-	if (dav_if_parse(a, text, "h", &rule, &cond) == GH_OK) {
+	if (dav_if_parse(a, text, &(struct dav_here){ .host = "h" }, &rule, &cond) == GH_OK) {
 		unsigned tokens = 0;
 
 		if (cond.list_count == 0)
