@@ -2,6 +2,7 @@
 #include "core/change.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/id.h"
@@ -12,8 +13,6 @@
 void change_init(struct change *ch, struct vfs_work *w, unsigned cap)
 {
 	*ch = (struct change){ .w = w, .cap = cap };
-	ch->steps = gh_alloc_array(w->req.arena, cap, sizeof(*ch->steps));
-	ch->overflow = ch->steps == NULL;
 	ch->batch = (struct meta_batch){
 		.tenant = w->tenant->id,
 		.op = gh_id_new(),
@@ -39,14 +38,31 @@ void change_slot(struct change *ch, const struct place *p)
 	ch->batch.slots[ch->batch.slot_count++] = place_slot(p);
 }
 
+/* The steps' memory is the request's, not the attempt's: many retries must not use up its arena. */
+static bool make_room(struct change *ch)
+{
+	struct vfs_work *w = ch->w;
+	if (ch->batch.step_count >= ch->cap)
+		return false;
+	if (ch->batch.step_count < w->steps_room)
+		return true;
+	const unsigned room = w->steps_room ? 2 * w->steps_room : 16;
+	struct meta_step *steps = realloc(w->steps, room * sizeof(*steps));
+	if (!steps)
+		return false;
+	w->steps = steps;
+	w->steps_room = room;
+	return true;
+}
+
 struct meta_step *change_step(struct change *ch, enum meta_step_kind kind)
 {
 	static _Thread_local struct meta_step spare; /* where a step goes that does not fit; the commit refuses */
 	struct meta_step *s = &spare;
-	if (ch->overflow || ch->batch.step_count == ch->cap)
+	if (ch->overflow || !make_room(ch))
 		ch->overflow = true;
 	else
-		s = &ch->steps[ch->batch.step_count++];
+		s = &ch->w->steps[ch->batch.step_count++];
 	memset(s, 0, sizeof(*s));
 	s->kind = kind;
 	return s;
@@ -200,7 +216,7 @@ enum gh_status change_commit(struct change *ch)
 		return GH_NOMEM;
 	if (ch->overflow)
 		return GH_LIMIT;
-	ch->batch.steps = ch->steps;
+	ch->batch.steps = w->steps;
 	if (ch->batch.event.node == 0 && ch->batch.slot_count)
 		ch->batch.event.node = ch->batch.slots[0].node;
 	struct meta_call call = work_call(w);

@@ -8,7 +8,6 @@
 struct change {
 	struct vfs_work *w;
 	struct meta_batch batch;
-	struct meta_step *steps;
 	unsigned cap;
 	bool tree, rights, locks; /* steps that raise tree_gen, touch entries, touch locks */
 	bool hidden;              /* nobody can see what it does yet: it may be abandoned after it */
@@ -18,7 +17,8 @@ struct change {
 /* cap: the most steps this operation can need, at most META_STEPS_MAX. */
 void change_init(struct change *ch, struct vfs_work *w, unsigned cap);
 void change_slot(struct change *ch, const struct place *p);
-struct meta_step *change_step(struct change *ch, enum meta_step_kind kind); /* zeroed; never NULL */
+/* Zeroed; never NULL; fill it in before the next one is asked for. */
+struct meta_step *change_step(struct change *ch, enum meta_step_kind kind);
 /* Structural: everything resolved before this must be resolved again. */
 void change_tree(struct change *ch);
 /* No lock was taken at or below path since the snapshot that was checked. */

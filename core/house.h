@@ -61,6 +61,8 @@ struct vfs_work {
 	struct meta_part stored;
 	uint32_t stored_crc;
 	struct vfs_upload *upload; /* of a write commit: the arena's defer list gives it back */
+	struct meta_step *steps; /* of its batches, one attempt after another; grown and freed by change.c and request.c */
+	unsigned steps_room;
 	/* access line */
 	const char *verb;
 	int reply_code;

@@ -13,7 +13,7 @@
 #define PAGE_NODES 150u /* at most 6 rows a node: stays below 1,000 rows a batch */
 #define PARTS_STEPS 500u
 
-/* Content steps of a copied file: a version of its own, one more reference on every blob. */
+/* Content steps of a copied file: a version of its own (n->version), one more reference on every blob. */
 static enum gh_status copy_content(struct change *ch, struct meta_node *n, const struct meta_node *from)
 {
 	struct meta_part *parts;
@@ -21,7 +21,6 @@ static enum gh_status copy_content(struct change *ch, struct meta_node *n, const
 	const enum gh_status st = content_parts(ch->w, from, &parts, &count);
 	if (st != GH_OK)
 		return st;
-	n->version = gh_id_new();
 	struct meta_step *s = change_step(ch, META_VERSION_INSERT);
 	s->node = *n;
 	s->n = ch->w->caller.user;
@@ -69,13 +68,13 @@ static void name_it(struct meta_node *n, const struct gh_path *dest)
 
 static enum gh_status insert_copy(struct change *ch, struct meta_node *n, const struct meta_node *from)
 {
-	struct meta_step *s = change_step(ch, META_NODE_INSERT);
 	enum gh_status st = GH_OK;
+	n->version = from->type == META_FILE ? gh_id_new() : 0;
+	change_step(ch, META_NODE_INSERT)->node = *n;
 	if (from->type == META_FILE) {
 		st = copy_content(ch, n, from);
 		ch->batch.event.files++;
 	}
-	s->node = *n; /* with its version */
 	copy_props(ch, n->id, from);
 	return st;
 }
@@ -87,9 +86,9 @@ static enum gh_status onto_file(struct change *ch, const struct two_places *b, s
 	*n = b->from.node;
 	n->id = b->to.node.id;
 	n->made_us = b->to.node.made_us;
-	struct meta_step *s = change_step(ch, META_NODE_CONTENT);
+	n->version = gh_id_new();
+	change_step(ch, META_NODE_CONTENT)->node = *n;
 	enum gh_status st = copy_content(ch, n, &b->from.node);
-	s->node = *n;
 	if (st == GH_OK)
 		st = change_release(ch, &b->to.node);
 	if (b->to.node.has_props)

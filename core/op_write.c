@@ -167,7 +167,7 @@ static enum gh_status commit_version(struct vfs_work *w, const struct place *p)
 		kept = count;
 	}
 	struct change ch;
-	change_init(&ch, w, 8 + 3 * count + (p->exists ? p->node.parts : 0)); /* small: a retry takes arena again */
+	change_init(&ch, w, META_STEPS_MAX); /* three for each kept part, a handful more */
 	change_slot(&ch, p);
 	struct meta_node n = { .type = META_FILE, .owner = w->caller.user };
 	describe(&n, w, parts, count, gh_id_new(), r->mtime_us != INT64_MIN ? r->mtime_us : gh_real_us());

@@ -60,6 +60,7 @@ static void req_destroy(struct vfs_work *w)
 	vfs_upload_abort(&r->upload);
 	vfs_session_unref(&r->new_session);
 	vfs_session_unref(&r->session);
+	free(w->steps);
 	struct gh_arena *a = r->arena;
 	gh_arena_free(&a);
 }

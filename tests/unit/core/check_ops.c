@@ -569,6 +569,41 @@ START_TEST(crossing_moves_make_no_cycle)
 }
 END_TEST
 
+struct quarrel {
+	pthread_t thread;
+	unsigned number, odd;
+};
+
+/* Whatever happens to the few names they all use, nobody is told that memory ran out. */
+static void *quarrel_on(void *arg)
+{
+	struct quarrel *q = arg;
+	for (unsigned i = 0; i < 150; i++) {
+		char a[16], b[16];
+		snprintf(a, sizeof(a), "/q%u", (q->number + i) % 3);
+		snprintf(b, sizeof(b), "/q%u", (q->number + i + 1) % 3);
+		const enum gh_status st[] = { put(f.admin, a, a), op(VFS_MOVE, f.admin, a, b), op(VFS_COPY, f.admin, b, a),
+					      op(VFS_REMOVE, f.admin, b, NULL) };
+		for (unsigned k = 0; k < 4; k++)
+			q->odd += st[k] != GH_OK && st[k] != GH_NOTFOUND && st[k] != GH_CONFLICT;
+	}
+	return NULL;
+}
+
+START_TEST(many_retries_do_not_use_up_a_requests_memory)
+{
+	struct quarrel q[8] = { 0 };
+	for (unsigned i = 0; i < 8; i++) {
+		q[i].number = i;
+		pthread_create(&q[i].thread, NULL, quarrel_on, &q[i]);
+	}
+	for (unsigned i = 0; i < 8; i++) {
+		pthread_join(q[i].thread, NULL);
+		ck_assert_uint_eq(q[i].odd, 0);
+	}
+}
+END_TEST
+
 static atomic_bool dropping;
 
 static void *drop_caches(void *arg)
@@ -639,6 +674,7 @@ static Suite *ops_suite(void)
 	tcase_add_test(t, conditions_are_exact);
 	tcase_add_test(t, conditional_writers_lose_no_step);
 	tcase_add_test(t, crossing_moves_make_no_cycle);
+	tcase_add_test(t, many_retries_do_not_use_up_a_requests_memory);
 	tcase_add_test(t, caches_can_be_dropped_at_any_moment);
 	suite_add_tcase(s, t);
 	return s;
