@@ -530,6 +530,29 @@ START_TEST(an_engine_runs_when_readable_and_sleeps_otherwise)
 }
 END_TEST
 
+/* Readable and poked at once: the pass does not wait, and what is readable stays so until the engine was run. */
+static void engine_write_and_poke(void)
+{
+	uint64_t one = 1;
+
+	ck_assert_int_eq(write(engine.fd, &one, sizeof(one)), sizeof(one));
+	until = atomic_load(&runs) + 1;
+	gh_engine_poke(&engine);
+}
+
+START_TEST(a_pass_that_does_not_wait_ends_while_an_engine_is_readable)
+{
+	start();
+	on_loop(engine_add);
+	wait_done(); /* the first run */
+	for (int i = 0; i < 20; i++) {
+		on_loop(engine_write_and_poke);
+		wait_done(); /* the run */
+	}
+	on_loop(engine_remove);
+}
+END_TEST
+
 static void busy_begin(void)
 {
 	timeout_ms = 0;
@@ -680,6 +703,7 @@ int main(void)
 	tcase_add_test(t, a_reset_is_a_hangup_and_does_not_spin);
 	tcase_add_test(t, a_descriptor_that_cannot_be_watched_is_said_so);
 	tcase_add_test(t, an_engine_runs_when_readable_and_sleeps_otherwise);
+	tcase_add_test(t, a_pass_that_does_not_wait_ends_while_an_engine_is_readable);
 	tcase_add_test(t, an_engine_that_is_always_ready_starves_nobody);
 	tcase_add_test(t, an_engines_timeout_ends_the_sleep);
 	tcase_add_test(t, an_engine_may_poke_another_and_leave_while_it_runs);
