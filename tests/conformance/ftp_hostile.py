@@ -366,6 +366,8 @@ def t76_interruptions(s):
             if verb == 'STOR t76':
                 verb = 'STOR t76/%d' % seed
             how = rnd.choice(('abor', 'synch', 'close', 'reset', 'data reset', 'data close', 'both'))
+            if how == 'data close' and verb == 'STOR kept':
+                verb = 'STOR t76/%d' % seed  # in order, while the session is there: that is a file, however short
             port = f.passive_port()
             data = socket.create_connection((f.address[0], port), timeout=30) if rnd.random() < 0.8 else None
             f.send(verb + '\r\n')
@@ -437,7 +439,7 @@ def t76b_nothing_partial(s):
         p.kill()
         p.wait()
         p.stdout.close()
-        t.eq(f.get('RETR kept'), (226, KEPT), 'killed upload %d' % i)
+        t.ok(f.get('RETR kept') == (226, KEPT), 'killed upload %d stores nothing' % i)
 
 
 def t79_bytes_count_as_they_come(s):
@@ -626,6 +628,9 @@ with gh.Server(config=CONFIG) as server:
         if not t.ok(server.alive(), test.__name__ + ': alive'):
             break
         f = Ftp(server, 'admin')
-        t.eq(f.get('RETR kept'), (226, KEPT), test.__name__ + ': the file is what it was')
+        got = f.get('RETR kept')
+        t.ok(got == (226, KEPT), test.__name__ + ': the file is what it was', '(got %r, %d bytes)' % (got[0], len(got[1])))
+        if got[1] != KEPT:
+            f.put('STOR kept', KEPT)  # the next one is judged by itself
         f.close()
 sys.exit(t.done())
