@@ -107,7 +107,8 @@ void vfs_req_log(struct vfs_req *r, const char *verb, int reply_code, uint64_t b
 	struct vfs_work *w = work_of(r);
 	w->verb = verb ? gh_strdup(r->arena, verb) : w->verb;
 	w->reply_code = reply_code;
-	w->bytes = bytes;
+	if (bytes)
+		w->bytes = bytes;
 }
 
 struct meta_call work_call(const struct vfs_work *w)

@@ -229,7 +229,7 @@ enum vfs_submitted { VFS_DONE, VFS_PENDING };
 GH_MUST_CHECK enum vfs_submitted vfs_submit(struct vfs_req *req, vfs_done_fn *done, void *door);
 
 /* One structured access line per operation is written by the core; the door adds what only it knows before the request
- * is freed (protocol verb, reply code, bytes): overrides defaults. */
+ * is freed: protocol verb, reply code, content bytes (0 keeps what is known already, as what an upload received). */
 void vfs_req_log(struct vfs_req *req, const char *verb, int reply_code, uint64_t bytes);
 
 /* ---- reading content ---- */
