@@ -133,6 +133,11 @@ static void group_lead(struct meta_store *m, struct commit_item *items)
 	st = group_run(m, items);
 	if (st == GH_OK)
 		return;
+	if (!items->next && st != GH_UNKNOWN) { /* alone: it knows what happened, nothing */
+		items->status = st;
+		m->drv->writer_reset(m->db);
+		return;
+	}
 	gh_log(GH_LOG_WARN, "meta.group_failed", "status=%s again=one_by_one", gh_status_name(st));
 	group_again(m, items);
 }

@@ -28,9 +28,22 @@ static struct sq_stmt *stmt_of(struct db_stmt *s)
 	return (struct sq_stmt *)s;
 }
 
+/* What the operating system said. SQLite loses it when COMMIT writes the log; the log's file still knows. */
+static int errno_of(struct sq_conn *c, int rc)
+{
+	int err = c->h ? sqlite3_system_errno(c->h) : errno;
+	sqlite3_file *log = NULL;
+
+	if (err || rc != SQLITE_IOERR_WRITE || !c->h)
+		return err;
+	if (sqlite3_file_control(c->h, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK || !log || !log->pMethods)
+		return 0;
+	return log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &err) == SQLITE_OK ? err : 0;
+}
+
 enum gh_status sq_fail(struct sq_conn *c, int rc, const char *what)
 {
-	int os_errno = c->h ? sqlite3_system_errno(c->h) : errno;
+	int os_errno = errno_of(c, rc);
 	enum gh_status st = GH_DATABASE;
 	char text[256], path[256];
 
@@ -212,6 +225,9 @@ static enum gh_status sq_commit(struct db_conn *c)
 	st = control(c, SQ_COMMIT);
 	if (st == GH_OK)
 		gh_crash_point("meta.after_commit");
+	/* A log that could not be synced holds the commit all the same, and a crash may bring it to light. */
+	if (st != GH_OK && sqlite3_extended_errcode(conn_of(c)->h) == SQLITE_IOERR_FSYNC)
+		st = GH_UNKNOWN;
 	return st == GH_DATABASE || st == GH_DEADLINE ? GH_UNKNOWN : st;
 }
 
