@@ -22,7 +22,10 @@ t = gh.Checks()
 def ftp_put(s, path, body):
     f = s.ftp()
     try:
-        return f.storbinary('STOR ' + path, io.BytesIO(body))[:3]
+        try:
+            return f.storbinary('STOR ' + path, io.BytesIO(body))[:3]
+        except OSError:
+            return f.getmultiline()[:3]  # the data connection was cut in the middle; the reply says why
     except ftplib.Error as e:
         return str(e)[:3]
     finally:
