@@ -70,7 +70,7 @@ static enum dav_where skip_authority(const struct dav_here *here, const char **u
 		p++;
 	if (end - p < 3 || memcmp(p, "://", 3) != 0)
 		return DAV_MALFORMED;
-	if (strncasecmp(*uri, "http://", 7) != 0 && strncasecmp(*uri, "https://", 8) != 0)
+	if (!(p - *uri == 4 && !strncasecmp(*uri, "http", 4)) && !(p - *uri == 5 && !strncasecmp(*uri, "https", 5)))
 		return DAV_FOREIGN;
 	authority = p += 3;
 	while (p < end && *p != '/' && *p != '?' && *p != '#')
