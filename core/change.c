@@ -9,6 +9,7 @@
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 #include "core/node_cache.h"
+#include "core/upkeep.h"
 
 void change_init(struct change *ch, struct vfs_work *w, unsigned cap)
 {
@@ -205,8 +206,10 @@ static void forget(struct change *ch)
 		tenant_drop_locks(w->tenant);
 	if (ch->rights || ch->tree)
 		tenant_drop_rights(w->tenant);
-	if (ch->tree)
+	if (ch->tree) {
 		raise_tree_gen(w->tenant, ch->batch.tree_gen + 1);
+		upkeep_poke(w->req.core->upkeep); /* there may be something in the trash */
+	}
 }
 
 enum gh_status change_commit(struct change *ch)

@@ -113,9 +113,9 @@ void gh_core_free(struct gh_core **cp)
 	if (!c)
 		return;
 	atomic_store(&c->stopping, true);
-	upkeep_stop(&c->upkeep);
-	gh_pool_free(&c->wait_pool);
+	gh_pool_free(&c->wait_pool); /* its jobs poke the upkeep */
 	gh_pool_free(&c->login_pool);
+	upkeep_stop(&c->upkeep);
 	wait_for_pending(c);
 	access_log_free(&c->access);
 	node_cache_free(&c->nodes);

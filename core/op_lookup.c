@@ -103,14 +103,13 @@ static enum gh_status page_props(struct vfs_work *w, uint64_t folder, const stru
 static enum gh_status page_locks(struct vfs_work *w)
 {
 	struct vfs_req *r = &w->req;
-	struct locks *l;
-	enum gh_status st = locks_get(r->core, w->tenant, w->may_block, &l);
+	struct locks *l = NULL;
+	enum gh_status st = locks_get(r->core, w->tenant, true, &l);
 	for (unsigned i = 0; st == GH_OK && l->count && i < r->node_count; i++) {
 		struct gh_path *child = gh_path_child(r->arena, r->path, r->nodes[i].name, r->nodes[i].key);
 		st = child ? node_show_locks(w, l, child, &r->nodes[i]) : GH_NOMEM;
 	}
-	if (st == GH_OK)
-		locks_unref(&l);
+	locks_unref(&l);
 	return st;
 }
 

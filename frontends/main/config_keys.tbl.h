@@ -52,7 +52,7 @@ X("cache.nodes", SIZE, "64MiB", MIB, 64 * GIB, RESTART, "memory for the node cac
 X("uploads.max_size", SIZE, "1TiB", KIB, 1024 * TIB, RESTART, "largest file")
 X("locks.max_timeout", DURATION, "1h", MIN, DAY, RESTART, "longest life of a WebDAV lock without a refresh")
 X("collector.every", DURATION, "60s", SEC, DAY, RESTART, "pause between two runs of the collector")
-X("collector.grace", DURATION, "1h", 0, 30 * DAY, RESTART, "age of dead content before it is removed")
+X("collector.grace", DURATION, "1h", SEC, 30 * DAY, RESTART, "age of dead content before it is removed")
 X("events.keep", DURATION, "90d", DAY, 3650 * DAY, RESTART, "how long the event log is kept")
 
 X("log.path", PATH, "-", 0, 0, RELOAD, "log file; - = standard error")
