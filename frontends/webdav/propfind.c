@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Children a page: what a listing holds in memory, times the listings that run at once. */
+#define PAGE_ENTRIES 250
 #define WHOLE_BYTES ((size_t)1 << 20)
 #define ENTRY_BYTES ((size_t)8 << 20) /* one entry with all its dead properties */
 #define FILL_BYTES 60000u
@@ -116,6 +118,7 @@ static enum gh_status list_req(struct http_ex *ex, const char *after, struct vfs
 	if (st != GH_OK)
 		return st;
 	(*ret_req)->flags = dav_ask_flags(&l->ask);
+	(*ret_req)->limit = PAGE_ENTRIES;
 	(*ret_req)->after = gh_strdup((*ret_req)->arena, after);
 	return GH_OK;
 }

@@ -61,7 +61,7 @@ static void *child_writes(void *arg)
 
 	for (unsigned i = 0; i < CHILD_BATCHES; i++) {
 		struct meta_step s[3];
-		char name[8];
+		char name[24];
 		struct meta_batch b;
 
 		snprintf(name, sizeof(name), "%u-%04u", c->number, i);
@@ -110,7 +110,7 @@ static void run_all_again(unsigned threads)
 	for (unsigned t = 0; t < threads; t++)
 		for (unsigned i = 0; i < CHILD_BATCHES; i++) {
 			struct meta_step s[3];
-			char name[8];
+			char name[24];
 			struct meta_batch b;
 			bool there;
 
@@ -128,7 +128,7 @@ static void kill_at(const char *point, unsigned threads)
 	int fd[2], status;
 	unsigned acked = 0;
 	uint64_t bytes, files;
-	char name[8] = "";
+	char name[24] = "";
 	pid_t pid;
 
 	meta_close(&f.m);
