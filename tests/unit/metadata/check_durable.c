@@ -389,6 +389,8 @@ START_TEST(a_damaged_page_fails_what_needs_it_and_nothing_else)
 	}
 	meta_close(&f.m);
 	bytes = file_read(f.path, &len);
+	if (!bytes)
+		abort();
 	for (size_t at = 4096; at + 4096 <= len; at += 4096)
 		if (memmem(bytes + at, 4096, "f01500", 6)) {
 			memset(bytes + at, 0xff, 4096);
