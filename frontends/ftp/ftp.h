@@ -120,7 +120,7 @@ struct ftp_session {
 	int fd;
 	struct gh_io io;
 	struct gh_timer timer; /* login, idle or lingering deadline */
-	struct gh_timer delay; /* before the answer to a failed login; the end of draining a refused upload */
+	struct gh_timer delay; /* before the answer to a failed login; the end of an upload, or of draining a refused one */
 	struct ftp_reader reader;
 	unsigned char raw[1024];
 	unsigned raw_pos, raw_len;

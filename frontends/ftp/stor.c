@@ -70,6 +70,26 @@ void ftp_stor_drained(struct ftp_session *s)
 	ftp_transfer_refuse(s, s->t.verdict, NULL);
 }
 
+/* The data has ended in order. A client that was killed has ended it too: the kernel closes its sockets one after the
+ * other, so for a moment only this one looks closed. The file waits that moment for the end of the session, which takes
+ * it back (ABOR does, too). */
+#define WHOLE_AFTER_MS 10
+
+static void moment_over(struct gh_timer *t, void *arg)
+{
+	struct ftp_session *s = arg;
+
+	commit(s);
+	ftp_settle(s);
+}
+
+static void data_ended(struct ftp_session *s)
+{
+	ftp_transfer_want(s, 0);
+	gh_timer_init(&s->delay, moment_over, s);
+	gh_timer_set(&s->delay, s->loop, WHOLE_AFTER_MS);
+}
+
 /* Refused midway (full, too large): the client is told after a little more of it was swallowed, else the reset of the
  * data connection might be all that it notices. */
 static void refuse_later(struct ftp_session *s, enum gh_status st)
@@ -107,7 +127,7 @@ void ftp_stor_push(struct ftp_session *s)
 	if (st != GH_OK)
 		refuse_later(s, st);
 	else if (t->eof)
-		commit(s);
+		data_ended(s);
 	else
 		ftp_transfer_want(s, GH_IO_READ);
 }
