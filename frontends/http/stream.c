@@ -5,6 +5,10 @@
  * pass through a window of 64 KiB. A callback that has nothing yet suspends the connection: returning nothing without
  * that would make libmicrohttpd spin. Trouble cuts the connection: an answer that was begun is never short and whole
  * at the same time.
+ *
+ * The end of a connection is never told to libmicrohttpd by a callback's result: told so in the first call after a
+ * resume, 0.9.75 closes the connection when it is neither in its epoll nor in its list of those to be looked at, and
+ * never frees it. The socket is shut instead, and the write that fails ends the connection.
  */
 #include "frontends/http/http.h"
 
@@ -13,11 +17,18 @@
 
 #include "core/base/log.h"
 
-static ssize_t cut(struct http_call *k, enum gh_status st)
+static ssize_t end_connection(struct http_call *k, char *buf)
+{
+	k->dead = true;
+	http_conn_cut(k->conn);
+	*buf = '\0'; /* for the write that fails */
+	return 1;
+}
+
+static ssize_t cut(struct http_call *k, char *buf, enum gh_status st)
 {
 	gh_log(GH_LOG_WARN, "http_answer_cut", "request=%s status=%s", k->id, gh_status_name(st));
-	k->dead = true;
-	return MHD_CONTENT_READER_END_WITH_ERROR;
+	return end_connection(k, buf);
 }
 
 static ssize_t content_read(void *cls, uint64_t pos, char *buf, size_t max)
@@ -28,7 +39,7 @@ static ssize_t content_read(void *cls, uint64_t pos, char *buf, size_t max)
 	size_t n = 0;
 
 	if (k->dead)
-		return MHD_CONTENT_READER_END_WITH_ERROR;
+		return end_connection(k, buf);
 	if (http_call_suspend(k))
 		return 0;
 	if (max > a->length - pos)
@@ -37,7 +48,7 @@ static ssize_t content_read(void *cls, uint64_t pos, char *buf, size_t max)
 	if (st == GH_OK && n)
 		return (ssize_t)n;
 	if (st != GH_WAIT)
-		return cut(k, st);
+		return cut(k, buf, st);
 	k->ex.held = true;
 	http_call_suspend(k);
 	return 0;
@@ -63,7 +74,7 @@ static ssize_t stream_read(void *cls, uint64_t pos, char *buf, size_t max)
 		enum gh_status st;
 
 		if (k->dead)
-			return MHD_CONTENT_READER_END_WITH_ERROR;
+			return end_connection(k, buf);
 		if (http_call_suspend(k))
 			return 0;
 		gh_buf_clear(&a->owned);
@@ -71,13 +82,13 @@ static ssize_t stream_read(void *cls, uint64_t pos, char *buf, size_t max)
 		k->again = false;
 		st = a->fill(&k->ex, &a->owned);
 		if (a->owned.failed)
-			return cut(k, GH_NOMEM);
+			return cut(k, buf, GH_NOMEM);
 		if (st == GH_END && !a->owned.len)
-			return MHD_CONTENT_READER_END_OF_STREAM;
+			return k->ex.http10 ? end_connection(k, buf) : MHD_CONTENT_READER_END_OF_STREAM;
 		if (st == GH_OK || st == GH_END || k->again)
 			continue; /* a fill that says END again is asked again, with nothing left to say */
 		if (st != GH_WAIT)
-			return cut(k, st);
+			return cut(k, buf, st);
 		if (a->owned.len)
 			continue; /* send that first; a held exchange suspends at the next round */
 		k->ex.held = true;

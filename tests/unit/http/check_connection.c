@@ -1,6 +1,7 @@
 /* Connections through the whole door: those that leave, are slow or idle, must log in, and are there when the house
  * closes. Every test ends with a check that nothing is left behind. */
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -231,6 +232,54 @@ START_TEST(draining_lets_transfers_end_and_refuses_new_work)
 }
 END_TEST
 
+static unsigned sockets_open(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 256; fd++) {
+		int type;
+		socklen_t len = sizeof(type);
+
+		n += getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0;
+	}
+	return n;
+}
+
+/* An answer that is cut, or ends its connection, in a call that follows a wait. hear_it: else the client resets. */
+static void ends_after_a_wait(const char *request, bool hear_it)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	unsigned before = sockets_open();
+	int fd = house_connect(&h);
+	struct heard a;
+
+	say(fd, request);
+	if (hear_it) {
+		hear(fd, "GET", &a);
+		unhear(&a);
+	} else {
+		house_sleep(100);
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	}
+	close(fd);
+	for (unsigned i = 0; i < 100 && sockets_open() > before; i++)
+		house_sleep(10);
+	ck_assert_uint_eq(sockets_open(), before);
+}
+
+START_TEST(an_answer_that_ends_after_a_wait_gives_its_socket_back)
+{
+	h.core->pull_wait_ms = 1;
+	h.core->damage_at = 500000;
+	ends_after_a_wait(GET("/big"), true);
+	h.core->delay_ms[VFS_STAT] = 1;
+	ends_after_a_wait(GET("/stream?fail"), true);
+	ends_after_a_wait("GET /t/stream HTTP/1.0\r\n" AS_ANN "\r\n", true);
+	h.core->delay_ms[VFS_STAT] = 200;
+	ends_after_a_wait(GET("/stream"), false);
+}
+END_TEST
+
 START_TEST(quiescing_answers_what_still_waits)
 {
 	int waiting = house_connect(&h), streaming = house_connect(&h), uploading = house_connect(&h);
@@ -277,6 +326,7 @@ int main(void)
 	tcase_add_test(t, a_login_is_asked_for_and_its_refusals_are_told_apart);
 	tcase_add_test(t, what_needs_no_login_gets_none);
 	tcase_add_test(t, draining_lets_transfers_end_and_refuses_new_work);
+	tcase_add_test(t, an_answer_that_ends_after_a_wait_gives_its_socket_back);
 	tcase_add_test(t, quiescing_answers_what_still_waits);
 	return run_suite(s);
 }
