@@ -37,6 +37,16 @@ def memory_kib(pid, key):
         return int(re.search(r'%s:\s+(\d+)' % key, f.read()).group(1))
 
 
+def sockets_of(pid):
+    n = 0
+    for fd in os.listdir('/proc/%d/fd' % pid):
+        try:
+            n += os.readlink('/proc/%d/fd/%s' % (pid, fd)).startswith('socket:')
+        except FileNotFoundError:
+            pass
+    return n
+
+
 def ask(s, method, path, body, headers=None):
     """One request on a connection of its own: a body that is refused early costs the connection."""
     return s.client().request(method, path, headers or {'Depth': '0'}, body)
@@ -301,7 +311,7 @@ def t37_depth(s):
         print('four listings at once: %d KiB' % grown, flush=True)
     # One who does not read holds little.
     before = memory_kib(s.proc.pid, 'VmRSS')
-    held = []
+    held, base = [], sockets_of(s.proc.pid)
     for _ in range(30):
         c = socket.create_connection(s.address('http'))
         c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -315,6 +325,10 @@ def t37_depth(s):
     t.eq(s.http('GET', '/dav/a').status, 200, 'T-37 others are answered')
     for c in held:
         c.close()
+    end = time.monotonic() + 5 * gh.SLOW
+    while sockets_of(s.proc.pid) > base and time.monotonic() < end:
+        time.sleep(0.05)
+    t.ok(sockets_of(s.proc.pid) <= base, 'T-37 and let go when they leave', '(%d of %d)' % (sockets_of(s.proc.pid), base))
     t.among(s.http('DELETE', '/dav/wide').status, (204,), 'T-37 and it goes')
 
 
