@@ -322,7 +322,7 @@ START_TEST(a_file_that_is_no_database_is_refused_and_left_alone)
 {
 	meta_close(&f.m);
 	file_write(f.path, "this is my thesis, not a database, and there is more than a hundred bytes of it, so that its"
-			   " header can be read as one", 120);
+			   " header can be read as one", 118);
 	refused();
 	file_write(f.path, "short", 5);
 	refused();
