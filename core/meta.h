@@ -134,6 +134,17 @@ struct meta_tenant {
 	uint64_t tree_gen, rights_epoch, route_epoch;
 };
 
+/* A document of the house: a switch, a limit, an operator ... Whole and small; what is in it is its kind's business, and
+ * readers keep fields that they do not know. */
+#define META_SETTING_MAX 16384
+struct meta_setting {
+	const char *kind;      /* "switch", "share", "limit", "operator" ...: at most 32 bytes */
+	uint64_t id;           /* within its kind */
+	uint64_t tenant, user; /* that it is about; 0 = none; for look-ups and removal with them */
+	uint64_t rev;          /* 0 = must not exist yet (guard of a PUT); else must be this. Read: as it is */
+	const char *doc;       /* JSON */
+};
+
 struct meta_event {
 	uint64_t op;
 	int64_t time_us;
@@ -187,6 +198,9 @@ enum meta_step_kind {
 	META_MEMBER_REMOVE,
 	META_TOKEN_PUT,       /* token */
 	META_TOKEN_DELETE,    /* token.id */
+	META_SETTING_PUT,     /* setting: insert where rev is 0, else replace where rev is still this, with rev + 1; is a
+			       * guard too: otherwise GH_STALE */
+	META_SETTING_DELETE,  /* setting.kind, id, rev: likewise a guard */
 	META_TENANT_PUT,      /* tenant: insert (with root and trash nodes) or update name, hosts, disabled */
 	META_STEP_COUNT
 };
@@ -202,12 +216,13 @@ struct meta_step {
 	const struct meta_group *group;
 	const struct meta_token *token;
 	const struct meta_tenant *tenant;
+	const struct meta_setting *setting;
 	uint64_t n;
 };
 #define META_STEPS_MAX 1000 /* no long transactions */
 
 struct meta_batch {
-	uint64_t tenant, op; /* op: from gh_id_new, also the event's id */
+	uint64_t tenant, op; /* op: from gh_id_new, also the event's id; tenant 0: the house's own, for settings alone */
 	/* guards; UINT64_MAX = not asked */
 	uint64_t tree_gen, rights_epoch, route_epoch;
 	uint64_t lock_seen; /* no lock of the tenant may have a higher id; UINT64_MAX = not asked */
@@ -295,6 +310,11 @@ GH_MUST_CHECK enum gh_status meta_usage(struct meta_store *m, struct meta_call *
 /* The event log after a given op id, oldest first: audit, feed. tenant 0 = all. */
 GH_MUST_CHECK enum gh_status meta_events(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t after_op,
 					 unsigned limit, struct meta_event **ret, unsigned *ret_count);
+
+/* Documents of one kind, by id. limit at most 1000. */
+GH_MUST_CHECK enum gh_status meta_settings(struct meta_store *m, struct meta_call *c, const char *kind,
+					   uint64_t after_id, unsigned limit, struct meta_setting **ret,
+					   unsigned *ret_count);
 
 /* ---- writing ---- */
 /* GH_OK: durable. GH_STALE: a guard did not hold, nothing happened. Others: nothing happened, but for GH_UNKNOWN. */

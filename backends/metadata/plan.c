@@ -118,6 +118,12 @@ static void people(struct plan *p)
 
 /* ---- the event ---- */
 
+/* The house itself is no tenant that has to exist. */
+static bool is_house(const struct meta_batch *b)
+{
+	return b->tenant == 0;
+}
+
 static void plan_event(struct plan *p, const struct meta_batch *b, bool makes_tenant)
 {
 	const struct meta_event *e = &b->event;
@@ -136,7 +142,7 @@ static void plan_event(struct plan *p, const struct meta_batch *b, bool makes_te
 	add_u64(p, (uint64_t)e->bytes);
 	add_u64(p, (uint64_t)e->files);
 	/* Guards. UINT64_MAX, not asked, is -1 there. */
-	add_u64(p, makes_tenant && !epochs);
+	add_u64(p, (makes_tenant && !epochs) || is_house(b));
 	add_u64(p, b->tree_gen);
 	add_u64(p, b->rights_epoch);
 	add_u64(p, b->route_epoch);
@@ -326,6 +332,7 @@ static void plan_user_delete(struct plan *p, const struct meta_batch *b, uint64_
 {
 	cmd_id(p, b, SQL_MEMBERS_DELETE_ACCOUNT, id);
 	cmd_id(p, b, SQL_TOKENS_DELETE_ACCOUNT, id);
+	cmd_id(p, b, SQL_SETTINGS_DELETE_ACCOUNT, id);
 	plan_entries_delete(p, b, 'u', id);
 	cmd_id(p, b, SQL_ACCOUNT_DELETE, id);
 }
@@ -363,6 +370,19 @@ static void plan_token_put(struct plan *p, const struct meta_batch *b, const str
 	cmd_id(p, b, SQL_ACCOUNT_GEN, t->user);
 }
 
+static void plan_setting(struct plan *p, const struct meta_batch *b, enum sql_id sql, const struct meta_setting *s)
+{
+	cmd_one(p, b, sql);
+	add_blob(p, s->kind);
+	add_u64(p, s->id);
+	add_u64(p, s->rev);
+	if (sql == SQL_SETTING_DELETE)
+		return;
+	add_u64(p, s->tenant);
+	add_u64(p, s->user);
+	add_text(p, s->doc);
+}
+
 static void plan_tenant_put(struct plan *p, const struct meta_batch *b, const struct meta_tenant *t)
 {
 	const struct {
@@ -389,6 +409,12 @@ static void plan_tenant_put(struct plan *p, const struct meta_batch *b, const st
 		add_time(p, 0);
 	}
 	cmd(p, b, SQL_TENANT_USAGE);
+}
+
+/* Without a tenant there is nothing but settings to change. */
+static bool is_for_house(const struct meta_step *s)
+{
+	return s->kind == META_SETTING_PUT || s->kind == META_SETTING_DELETE;
 }
 
 static enum gh_status plan_step(struct plan *p, const struct meta_batch *b, const struct meta_step *s)
@@ -494,6 +520,12 @@ static enum gh_status plan_step(struct plan *p, const struct meta_batch *b, cons
 	case META_MEMBER_REMOVE:
 		plan_member(p, b, s, SQL_MEMBER_REMOVE);
 		return GH_OK;
+	case META_SETTING_PUT:
+		plan_setting(p, b, s->setting->rev ? SQL_SETTING_UPDATE : SQL_SETTING_INSERT, s->setting);
+		return GH_OK;
+	case META_SETTING_DELETE:
+		plan_setting(p, b, SQL_SETTING_DELETE, s->setting);
+		return GH_OK;
 	case META_TOKEN_PUT:
 		plan_token_put(p, b, s->token);
 		return GH_OK;
@@ -531,10 +563,12 @@ enum gh_status plan_make(struct plan *p, struct gh_arena *arena, const struct me
 	p->value_cap = sizeof(p->values_here) / sizeof(p->values_here[0]);
 	p->cmd_count = p->value_count = 0;
 	p->failed = false;
-	if (b->slot_count > META_SLOTS_MAX || b->step_count > META_STEPS_MAX || !b->op || !b->tenant)
+	if (b->slot_count > META_SLOTS_MAX || b->step_count > META_STEPS_MAX || !b->op)
 		return GH_BUG;
 	*ret = (struct db_batch){ .tenant = b->tenant, .slots = b->slots, .slot_count = b->slot_count };
 	for (unsigned i = 0; i < b->step_count; i++) {
+		if (is_house(b) && !is_for_house(&b->steps[i]))
+			return GH_BUG;
 		makes_tenant |= b->steps[i].kind == META_TENANT_PUT;
 		ret->gate_exclusive |= is_structural(&b->steps[i]);
 	}

@@ -146,6 +146,10 @@ static enum gh_status tenant_ids(struct query *q, uint64_t **ret, unsigned *ret_
 	*ret_count = 0;
 	if (st != GH_OK)
 		return st;
+	*ret = rows_more(q->call->arena, *ret, 0, &cap, sizeof(**ret));
+	if (!*ret)
+		return GH_NOMEM;
+	(*ret)[(*ret_count)++] = 0; /* the house's own */
 	db_bind_u64(q->stmt, 1, 0);
 	db_bind_u64(q->stmt, 2, INT64_MAX);
 	while ((st = q->m->drv->step(q->stmt)) == GH_OK) {

@@ -61,6 +61,10 @@ X(TOKENS_LIST, SQL_TENANT,
   "SELECT id, account, name, hash, scope, made_us, expires_us FROM token WHERE tenant = ?1 AND account = ?2"
   " ORDER BY name")
 
+/* ---- reading: the house's settings ---- */
+X(SETTINGS_LIST, SQL_GLOBAL,
+  "SELECT id, tenant, user_id, rev, doc FROM setting WHERE kind = ?1 AND id > ?2 ORDER BY id LIMIT ?3")
+
 /* ---- reading: events and the ledger ---- */
 X(EVENT_TIME, SQL_TENANT, "SELECT time_us FROM event WHERE tenant = ?1 AND op = ?2")
 X(EVENT_OPS, SQL_TENANT, "SELECT op FROM event WHERE tenant = ?1 AND op > ?2 AND op < ?3 ORDER BY op LIMIT ?4")
@@ -189,6 +193,15 @@ X(TOKEN_PUT, SQL_STEP,
 X(TOKEN_DELETE, SQL_STEP, "DELETE FROM token WHERE tenant = ?1 AND id = ?3 AND" EV)
 X(TOKENS_DELETE_ACCOUNT, SQL_STEP, "DELETE FROM token WHERE tenant = ?1 AND account = ?3 AND" EV)
 
+/* ---- steps: the house's settings ---- */
+X(SETTING_INSERT, SQL_STEP | SQL_GLOBAL,
+  "INSERT INTO setting (kind, id, tenant, user_id, rev, doc) SELECT ?3, ?4, ?6, ?7, 1, ?8 WHERE ?5 = 0"
+  " AND NOT EXISTS (SELECT 1 FROM setting s WHERE s.kind = ?3 AND s.id = ?4) AND" EV)
+X(SETTING_UPDATE, SQL_STEP | SQL_GLOBAL,
+  "UPDATE setting SET tenant = ?6, user_id = ?7, rev = rev + 1, doc = ?8 WHERE kind = ?3 AND id = ?4 AND rev = ?5 AND" EV)
+X(SETTING_DELETE, SQL_STEP | SQL_GLOBAL, "DELETE FROM setting WHERE kind = ?3 AND id = ?4 AND rev = ?5 AND" EV)
+X(SETTINGS_DELETE_ACCOUNT, SQL_STEP | SQL_GLOBAL, "DELETE FROM setting WHERE tenant = ?1 AND user_id = ?3 AND tenant <> 0 AND" EV)
+
 /* ---- steps: tenants ---- */
 X(TENANT_PUT, SQL_STEP,
   "INSERT INTO tenant (id, name, hosts, disabled, case_sensitive, root, trash, tree_gen, rights_epoch, route_epoch)"
@@ -240,7 +253,8 @@ X(ID_FLOOR, SQL_GLOBAL | SQL_SCANS,
   "SELECT coalesce(max(i.m), 0) FROM (" ID_OF("event", "op") " UNION ALL " ID_OF("node", "id") " UNION ALL "
   ID_OF("version", "id") " UNION ALL " ID_OF("blob", "id") " UNION ALL " ID_OF("account", "id") " UNION ALL "
   ID_OF("team", "id") " UNION ALL " ID_OF("token", "id") " UNION ALL " ID_OF("lock_seq", "last")
-  " UNION ALL SELECT id AS m FROM tenant) i")
+  " UNION ALL SELECT id AS m FROM tenant UNION ALL SELECT s.id AS m FROM setting s"
+  " UNION ALL SELECT e.op AS m FROM event e WHERE e.tenant = 0) i")
 
 /* ---- the walker that empties the trash (upkeep_trash.c) ---- */
 X(WALK_TENANT, SQL_GLOBAL | SQL_SCANS,

@@ -179,27 +179,33 @@ static uint64_t id_at_us(int64_t us)
 	return since > 0 ? (uint64_t)(since / 1000) << 21 : 0;
 }
 
+#define HOUSE 0 /* the tenant of events that are no tenant's */
+
+static enum gh_status fold_tenant(struct meta_store *m, struct meta_call *c, uint64_t tenant, int64_t drop_before_us)
+{
+	struct simple drop = { SQL_EVENTS_DROP,
+			       { I64(tenant), I64(drop_before_us), I64(id_at_us(drop_before_us)) }, 3, 0 };
+	enum gh_status st = commit_job(m, c, fold_run, &tenant);
+
+	do {
+		if (st == GH_OK)
+			st = commit_job(m, c, simple_run, &drop);
+	} while (st == GH_OK && drop.changed);
+	return st;
+}
+
 enum gh_status meta_events_fold(struct meta_store *m, struct meta_call *c, int64_t drop_before_us)
 {
 	struct meta_tenant *t = NULL;
 	uint64_t after = 0;
 	unsigned count = 1;
-	enum gh_status st = GH_OK;
+	enum gh_status st = fold_tenant(m, c, HOUSE, drop_before_us);
 
 	while (st == GH_OK && count) {
 		st = meta_tenants(m, c, after, 100, &t, &count);
 		for (unsigned i = 0; st == GH_OK && i < count; i++) {
-			struct simple drop = {
-				SQL_EVENTS_DROP,
-				{ I64(t[i].id), I64(drop_before_us), I64(id_at_us(drop_before_us)) }, 3, 0
-			};
-
 			after = t[i].id;
-			st = commit_job(m, c, fold_run, &after);
-			do {
-				if (st == GH_OK)
-					st = commit_job(m, c, simple_run, &drop);
-			} while (st == GH_OK && drop.changed);
+			st = fold_tenant(m, c, after, drop_before_us);
 		}
 	}
 	return st;

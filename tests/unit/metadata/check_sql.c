@@ -34,7 +34,8 @@ static bool has_word(const char *text, const char *word)
 }
 
 static const char *const tables[] = { "tenant", "node", "version", "part", "blob", "prop", "locks", "lock_seq",
-				      "acl_node", "ace", "account", "team", "member", "token", "event", "usage_total" };
+				      "acl_node", "ace", "account", "team", "member", "token", "event", "usage_total",
+				      "setting" };
 #define TABLES (sizeof(tables) / sizeof(tables[0]))
 
 static void statement_compiles_and_says_its_name(const struct sql_row *row)
