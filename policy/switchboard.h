@@ -94,11 +94,15 @@ struct switch_answer {
 	uint64_t rule;         /* id; 0 = none */
 	const char *message;   /* the board's memory: valid while the board is; "" = none */
 	int64_t expires_ms;
+	bool by_class;         /* the rule names classes: other operations of the same caller may be open */
 };
 /* The rule that decides. Any thread, no lock, under 100 ns whatever the number of rules, as long as the best matching
  * rule has not expired since the board was built (then a walk over its rules). */
 void switchboard_ask(const struct switchboard *b, const struct switch_ask *ask, int64_t now_ms,
 		     struct switch_answer *ret);
+/* Could the answer to this ask get better once its tenant (0 now) or user (0 now) is known: is there a rule that names
+ * one it does not know yet, and opens (on, read-only) what a wider rule shuts? A walk; for who is about to be refused. */
+bool switchboard_excepts(const struct switchboard *b, const struct switch_ask *ask, int64_t now_ms);
 /* Is there any rule that could ever refuse this protocol (any class, tenant or user)? For the doorstep: false lets a
  * caller skip questions. */
 bool switchboard_quiet(const struct switchboard *b, enum switch_proto proto);
@@ -129,5 +133,7 @@ bool switch_mode_parse(const char *text, enum switch_mode *ret);
 /* "webdav,ftp" -> bits. An unknown word: 0, and *ret_bad points at it in text. "admin" is unknown, with a reason of its
  * own: the admin listener cannot be shut. */
 unsigned switch_protos_parse(const char *text, const char **ret_bad);
+/* What is wrong with a word (up to a comma) that is no protocol. Static storage. */
+const char *switch_proto_wrong(const char *word);
 
 #endif
