@@ -15,7 +15,7 @@ GH_MUST_CHECK enum gh_status house_place(struct gh_core *c, struct gh_arena *a, 
 					 struct house_place *ret);
 /* Canonical path text of a node by climbing; "?" when it cannot be told. In arena a. */
 const char *house_path_of(struct gh_core *c, struct gh_arena *a, struct tenant *t, uint64_t node);
-/* A batch of the control plane: fills in tenant, op, guards that are not asked, the event; commits, and drops what the
+/* A batch of the control plane (t NULL: of the house, for settings and for a new tenant): fills in tenant, op, guards that are not asked, the event; commits, and drops what the
  * steps concern (rights, locks, credentials, tenant row). user of the event is 0, user_name the actor. */
 GH_MUST_CHECK enum gh_status house_commit(struct gh_core *c, struct gh_arena *a, struct tenant *t, const char *actor,
 					  const char *what, const char *path, struct meta_step *steps, unsigned count);

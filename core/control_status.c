@@ -115,7 +115,7 @@ enum gh_status control_events_list(struct control_call *c)
 		{ "limit", CONTROL_NUMBER, false, &limit, NULL },
 	};
 	struct meta_call call = control_meta(c);
-	struct tenant_name last = { 0, "?" };
+	struct tenant_name last = { 0, "-" }; /* the house's own events */
 	struct tenant *t = NULL;
 	struct meta_event *events;
 	unsigned count;
@@ -135,7 +135,7 @@ enum gh_status control_events_list(struct control_call *c)
 		return GH_NOMEM;
 	for (unsigned i = 0; st == GH_OK && i < count; i++) {
 		if (!t && events[i].tenant != last.id) {
-			last = (struct tenant_name){ events[i].tenant, "?" };
+			last = (struct tenant_name){ events[i].tenant, events[i].tenant ? "?" : "-" };
 			tenants_each(c->core, match_tenant, &last);
 		}
 		st = control_item(items, event_json(&events[i], t ? t->name : last.name));

@@ -120,9 +120,8 @@ enum gh_status house_change(struct gh_core *c, struct gh_arena *a, struct tenant
 	for (unsigned i = 0; i < h->count; i++)
 		if (h->steps[i].kind == META_TENANT_PUT)
 			row = h->steps[i].tenant;
-	GH_ASSERT(t || row);
 	struct meta_batch b = {
-		.tenant = t ? t->id : row->id,
+		.tenant = t ? t->id : row ? row->id : 0, /* 0: the house's own settings */
 		.op = gh_id_new(),
 		.tree_gen = UINT64_MAX,
 		.rights_epoch = h->rights_epoch,
