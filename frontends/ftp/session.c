@@ -16,6 +16,7 @@
 
 #define FLUSH_MS 5000   /* a farewell must be taken within this */
 #define LINGER_MS 1000  /* and then we wait so long for the client's end */
+#define LINGER_DRAIN_MS 300 /* when the server ends, which takes at most a second while nothing runs */
 #define DEADLINE_IDLE 4 /* label of GH_M_DEADLINES */
 
 static void on_control(struct gh_io *io, unsigned ready, void *arg);
@@ -253,7 +254,7 @@ static void linger(struct ftp_session *s)
 		return;
 	s->lingering = true;
 	shutdown(s->fd, SHUT_WR);
-	gh_timer_set(&s->timer, s->loop, LINGER_MS);
+	gh_timer_set(&s->timer, s->loop, atomic_load(&s->door->draining) ? LINGER_DRAIN_MS : LINGER_MS);
 }
 
 /* Runs what can run and sends what can be sent; false: the session is dead. */
