@@ -5,8 +5,11 @@
 packages_build="build-essential autoconf automake pkg-config libmicrohttpd-dev libevent-dev libsqlite3-dev liburcu-dev
 libutf8proc-dev libyaml-dev libxml2-dev libjansson-dev libargon2-dev"
 
-# unit tests, sanitizers, real clients
-packages_test="check python3 curl litmus cadaver lftp rclone util-linux binutils mandoc"
+# npm fetches the modules of the web console. A Node that is not the distribution's own has it with it.
+command -v npm >/dev/null 2>&1 || packages_build="$packages_build nodejs npm"
+
+# unit tests, sanitizers, real clients, a browser for the console
+packages_test="check chromium python3 curl litmus cadaver lftp rclone util-linux binutils mandoc"
 
 # --all: the second compiler, fuzzing, the peer for the benchmark
 packages_all="clang nginx-light apache2-utils shellcheck"
