@@ -15,6 +15,9 @@
  * Slots: what runs at once in a pool. A dedicated pool has slots of its own, used by its tenants alone, who use no
  * others. A tenant's cap bounds how many of its items run at once.
  *
+ * Debt is worked off by the class's service to others, or by the time that slots stand idle while nobody waits; it is
+ * never more than a minute of work at the tenant's weight.
+ *
  * Bound: at most queue_max items wait in a pool, and none longer than its own deadline says. When the queue is full,
  * whoever is most above its share is refused: the tenant with the most waiting items per weight gives up its newest
  * item, or the newcomer is refused if it is that tenant's.
@@ -54,8 +57,9 @@ struct fair_item { /* the caller's, zeroed before its first use */
 	uint64_t queued_ns;
 	/* the scheduler's own */
 	struct fair_item *next, *prev;
+	struct fair_item *newer, *older; /* of all that wait in its pool */
 	void *owner;
-	uint64_t charged_ns;
+	uint64_t charged_ns, charged_virtual;
 	uint32_t pool;
 	unsigned char state;
 };
@@ -85,12 +89,18 @@ void fair_charge(struct fair *f, uint64_t tenant, uint32_t class, const struct f
 /* An honest Retry-After for a refused item: seconds until its tenant's backlog will have run at the rate of late, 1..60. */
 uint32_t fair_retry_after_s(const struct fair *f, uint64_t tenant, uint32_t class);
 
+/* A tenant's rule from now on, for what it has waiting too (but its pool: what waits stays where it is). */
+void fair_tenant_set(struct fair *f, uint64_t tenant, const struct fair_tenant_rule *rule);
+/* A pool's size from now on. With 0 slots the pool is closed: what is pushed into it goes to pool 0, what waits in it
+ * still runs on the slots that it had. false: pool 0 cannot be closed. Call fair_take until NULL after it. */
+bool fair_pool_set(struct fair *f, uint32_t pool, uint32_t slots, uint32_t queue_max);
+
 struct fair_sums {
 	uint32_t waiting, running, tenants; /* tenants: that wait */
 	uint64_t oldest_queued_ns;          /* 0 = nobody waits */
 };
 struct fair_sums fair_sums(const struct fair *f, uint32_t pool);
-/* Waiting and running of one tenant in its pool. */
+/* Waiting and running of one tenant, in whatever pools. */
 struct fair_sums fair_tenant_sums(const struct fair *f, uint64_t tenant);
 
 #endif
