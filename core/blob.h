@@ -53,6 +53,12 @@ struct blob_object {
 	struct blob_loc loc;
 	int64_t made_us; /* when it became durable, as near as the backend knows */
 };
+/* A put that is written and not synced yet. The caller's memory; settled exactly once, or again with the same result. */
+struct blob_ticket {
+	void *at; /* the backend's; NULL: nothing is outstanding */
+	uint64_t number;
+	enum gh_status failed; /* what settling it gave, when that was not GH_OK */
+};
 /* Return false to stop. */
 typedef bool blob_object_fn(void *arg, const struct blob_object *o);
 
@@ -82,6 +88,12 @@ struct blob_ops {
 	enum gh_status (*put)(struct blob_backend *be, uint64_t tenant, uint64_t id, const void *data, size_t len,
 			      struct blob_loc *ret_loc);
 	size_t (*put_max)(struct blob_backend *be);
+	/* Like put, but returns once the bytes are written; durable when settle has said GH_OK, and to be settled in every
+	 * case. Who commits for many settles for many: the first sync carries all that was written before it. Both NULL
+	 * where put is all there is. */
+	enum gh_status (*put_ahead)(struct blob_backend *be, uint64_t tenant, uint64_t id, const void *data, size_t len,
+				    struct blob_loc *ret_loc, struct blob_ticket *ret_ticket);
+	enum gh_status (*settle)(struct blob_backend *be, struct blob_ticket *t);
 
 	/* Large ones. expect_bytes: what the client declared, 0 unknown (a hint for preallocation; ENOSPC shows here
 	 * where it can). */

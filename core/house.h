@@ -60,6 +60,7 @@ struct vfs_work {
 	bool op_done;          /* blobs are stored: a retry does not store them again */
 	struct meta_part stored;
 	uint32_t stored_crc;
+	struct blob_ticket stored_ticket; /* they are written; durable when the commit has settled this */
 	struct vfs_upload *upload; /* of a write commit: the arena's defer list gives it back */
 	struct meta_step *steps; /* of its batches, one attempt after another; grown and freed by change.c and request.c */
 	unsigned steps_room;
@@ -74,6 +75,8 @@ static inline struct vfs_work *work_of(struct vfs_req *r)
 {
 	return (struct vfs_work *)r;
 }
+/* What the operation has stored is durable once this says GH_OK. May come again. */
+enum gh_status work_settle(struct vfs_work *w);
 /* A fresh call context for the store, in the request's arena and with its deadline. */
 struct meta_call work_call(const struct vfs_work *w);
 

@@ -233,6 +233,11 @@ struct meta_batch {
 	struct meta_event event; /* op and time_us are filled in by the store */
 	unsigned step_count;
 	const struct meta_step *steps;
+	/* Called by whoever commits, when every guard held and before anything of it is durable: what the rows name has to
+	 * be durable first. The caller of meta_commit waits meanwhile. May come again with the same answer; anything but
+	 * GH_OK sinks this batch alone. NULL: nothing to do. */
+	enum gh_status (*before)(void *arg);
+	void *before_arg;
 	/* results */
 	bool done_before;
 	int64_t time_us; /* the event's time by the store's clock */

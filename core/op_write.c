@@ -148,6 +148,12 @@ static void add_content(struct change *ch, const struct meta_node *n, const stru
 	}
 }
 
+/* By the committing thread, for everyone in its group: bytes before the rows that name them. */
+static enum gh_status stored_settle(void *arg)
+{
+	return work_settle(arg);
+}
+
 static enum gh_status commit_version(struct vfs_work *w, const struct place *p)
 {
 	struct vfs_req *r = &w->req;
@@ -193,6 +199,8 @@ static enum gh_status commit_version(struct vfs_work *w, const struct place *p)
 	}
 	ch.batch.event.node = n.id;
 	ch.batch.event.bytes += (int64_t)n.size;
+	ch.batch.before = stored_settle;
+	ch.batch.before_arg = w;
 	st = change_commit(&ch);
 	if (st == GH_OK) {
 		if (count > COMPACT_ABOVE && count % 32 == 1)
@@ -234,6 +242,7 @@ static void upload_unref_later(void *u)
  * asks the database first. */
 static void give_blob_back(struct vfs_work *w)
 {
+	(void)work_settle(w);
 	if (w->stored.len)
 		(void)w->req.core->blob_ops->remove(w->req.core->blobs, w->tenant->id, w->stored.blob, &w->stored.loc,
 						    w->stored.blob_size);
@@ -258,7 +267,7 @@ enum gh_status op_write_commit(struct vfs_work *w)
 	enum gh_status st = decide(w, &p, &l);
 	locks_unref(&l);
 	if (st == GH_OK && !w->op_done) {
-		st = upload_store(w->upload, &w->stored, &w->stored_crc);
+		st = upload_store(w->upload, &w->stored, &w->stored_crc, &w->stored_ticket);
 		w->op_done = st == GH_OK;
 	}
 	if (st == GH_OK)

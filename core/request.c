@@ -116,6 +116,12 @@ struct meta_call work_call(const struct vfs_work *w)
 	return (struct meta_call){ .arena = w->req.arena, .deadline_ns = w->deadline_ns, .op = vfs_ops[w->req.op].name };
 }
 
+enum gh_status work_settle(struct vfs_work *w)
+{
+	const struct blob_ops *ops = w->req.core->blob_ops;
+	return ops->settle ? ops->settle(w->req.core->blobs, &w->stored_ticket) : GH_OK;
+}
+
 /* ---- running ---- */
 
 static void count_result(const struct vfs_work *w)
@@ -179,6 +185,7 @@ static void run_on_worker(struct gh_job *job)
 		w->req.status = GH_DEADLINE; /* nobody waits any more: do not spend a worker on it */
 	else
 		w->req.status = run_attempts(w);
+	(void)work_settle(w); /* where it came to no commit: nobody names the bytes, but the backend counts on it */
 	w->task.fn = come_home;
 	gh_loop_post(w->req.loop, &w->task);
 }

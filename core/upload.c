@@ -239,7 +239,17 @@ enum gh_status vfs_upload_push(struct vfs_upload *u, const void *data, size_t le
 	return st;
 }
 
-enum gh_status upload_store(struct vfs_upload *u, struct meta_part *ret, uint32_t *ret_crc)
+static enum gh_status store_small(struct vfs_upload *u, struct blob_loc *ret_loc, struct blob_ticket *ret_ticket)
+{
+	const struct blob_ops *ops = u->core->blob_ops;
+	gh_metric_add(GH_M_BLOB_PUTS, 0, 1);
+	if (!ops->put_ahead)
+		return ops->put(u->core->blobs, u->tenant, u->blob, u->mem, u->mem_len, ret_loc);
+	return ops->put_ahead(u->core->blobs, u->tenant, u->blob, u->mem, u->mem_len, ret_loc, ret_ticket);
+}
+
+enum gh_status upload_store(struct vfs_upload *u, struct meta_part *ret, uint32_t *ret_crc,
+			    struct blob_ticket *ret_ticket)
 {
 	const struct blob_ops *ops = u->core->blob_ops;
 	enum gh_status st = GH_OK;
@@ -255,8 +265,7 @@ enum gh_status upload_store(struct vfs_upload *u, struct meta_part *ret, uint32_
 		gh_metric_add(GH_M_BLOB_PUTS, 1, 1);
 	} else if (u->mem_len) {
 		*ret_crc = gh_crc32c(0, u->mem, u->mem_len);
-		st = ops->put(u->core->blobs, u->tenant, u->blob, u->mem, u->mem_len, &ret->loc);
-		gh_metric_add(GH_M_BLOB_PUTS, 0, 1);
+		st = store_small(u, &ret->loc, ret_ticket);
 	}
 	pthread_mutex_unlock(&u->lock);
 	if (st == GH_OK && u->received) {

@@ -41,7 +41,8 @@ struct vfs_upload {
 
 struct vfs_upload *upload_new(struct vfs_work *w);
 void upload_unref(struct vfs_upload **u); /* any thread */
-/* Worker: makes the bytes durable. parts 0: nothing was sent. */
-GH_MUST_CHECK enum gh_status upload_store(struct vfs_upload *u, struct meta_part *ret_part, uint32_t *ret_crc);
+/* Worker: stores the bytes; durable now, or when *ret_ticket is settled. len 0: nothing was sent. */
+GH_MUST_CHECK enum gh_status upload_store(struct vfs_upload *u, struct meta_part *ret_part, uint32_t *ret_crc,
+					  struct blob_ticket *ret_ticket);
 
 #endif

@@ -199,7 +199,15 @@ static enum gh_status local_put(struct blob_backend *be, uint64_t tenant, uint64
 {
 	if (be->read_only)
 		return GH_READONLY;
-	return len > be->put_max ? GH_TOOLARGE : pack_put(be, tenant, id, data, len, ret_loc);
+	return len > be->put_max ? GH_TOOLARGE : pack_put(be, tenant, id, data, len, ret_loc, NULL);
+}
+
+static enum gh_status local_put_ahead(struct blob_backend *be, uint64_t tenant, uint64_t id, const void *data,
+				      size_t len, struct blob_loc *ret_loc, struct blob_ticket *ret_ticket)
+{
+	if (be->read_only)
+		return GH_READONLY;
+	return len > be->put_max ? GH_TOOLARGE : pack_put(be, tenant, id, data, len, ret_loc, ret_ticket);
 }
 
 static size_t local_put_max(struct blob_backend *be)
@@ -248,6 +256,8 @@ const struct blob_ops blob_ops_local = {
 	.close = local_close,
 	.put = local_put,
 	.put_max = local_put_max,
+	.put_ahead = local_put_ahead,
+	.settle = pack_settle,
 	.stage_begin = stage_begin,
 	.stage_write = stage_write,
 	.stage_flush = stage_flush,

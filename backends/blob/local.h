@@ -84,8 +84,10 @@ int pack_open(struct blob_backend *be, uint64_t pack, bool *ret_sealed);
 
 void pack_writer_init(struct pack_writer *w);
 void pack_writer_fini(struct blob_backend *be); /* nobody puts any more: seals the open pack */
+/* ticket NULL: returns when it is durable. */
 enum gh_status pack_put(struct blob_backend *be, uint64_t tenant, uint64_t id, const void *data, size_t len,
-			struct blob_loc *ret_loc);
+			struct blob_loc *ret_loc, struct blob_ticket *ticket);
+enum gh_status pack_settle(struct blob_backend *be, struct blob_ticket *ticket);
 enum gh_status pack_remove(struct blob_backend *be, uint64_t tenant, uint64_t id, const struct place *at);
 /* Seals packs whose writer is dead. */
 enum gh_status packs_seal_stale(struct blob_backend *be);

@@ -32,6 +32,7 @@
 #include "core/base/crash.h"
 #include "core/base/hash.h"
 #include "core/base/log.h"
+#include "core/base/metrics.h"
 
 struct pack {
 	struct pack_fd *file;
@@ -237,11 +238,10 @@ static enum gh_status pack_acquire(struct blob_backend *be, uint64_t span, struc
 
 /* ---- appending ---- */
 
-/* Under writer.lock. Returns once the caller's record (already written) is durable, or never will be. */
-static enum gh_status pack_sync(struct blob_backend *be, struct pack *p)
+/* Under writer.lock. Returns once records up to that ticket (already written) are durable, or never will be. */
+static enum gh_status pack_sync(struct blob_backend *be, struct pack *p, uint64_t ticket)
 {
 	struct pack_writer *w = &be->writer;
-	const uint64_t ticket = ++p->written;
 	uint64_t upto;
 	int err;
 
@@ -255,6 +255,7 @@ static enum gh_status pack_sync(struct blob_backend *be, struct pack *p)
 		pthread_mutex_unlock(&w->lock);
 		err = be->sync_data(p->file->fd) < 0 ? errno : 0;
 		gh_crash_point("blob.pack_synced");
+		gh_metric_add(GH_M_PACK_SYNCS, 0, 1);
 		if (err)
 			gh_log(GH_LOG_ERROR, "pack-sync", "pack=%llx records=%llu error=\"%s\"",
 			       (unsigned long long)p->number, (unsigned long long)(upto - p->synced), strerror(err));
@@ -284,7 +285,7 @@ static enum gh_status append(struct pack *p, uint64_t offset, struct record *r, 
 }
 
 enum gh_status pack_put(struct blob_backend *be, uint64_t tenant, uint64_t id, const void *data, size_t len,
-			struct blob_loc *ret_loc)
+			struct blob_loc *ret_loc, struct blob_ticket *ticket)
 {
 	struct pack_writer *w = &be->writer;
 	struct record r = { .tenant = tenant, .id = id, .made_us = gh_real_us(), .len = (uint32_t)len };
@@ -309,8 +310,11 @@ enum gh_status pack_put(struct blob_backend *be, uint64_t tenant, uint64_t id, c
 	st = append(p, at.offset, &r, data);
 
 	pthread_mutex_lock(&w->lock);
-	if (st == GH_OK) {
-		st = pack_sync(be, p);
+	if (st == GH_OK && ticket) {
+		*ticket = (struct blob_ticket){ .at = p, .number = ++p->written };
+		p->refs++; /* the ticket's */
+	} else if (st == GH_OK) {
+		st = pack_sync(be, p, ++p->written);
 	} else {
 		gh_log(GH_LOG_ERROR, "pack-write", "pack=%llx status=%s", (unsigned long long)p->number,
 		       gh_status_name(st));
@@ -325,6 +329,23 @@ enum gh_status pack_put(struct blob_backend *be, uint64_t tenant, uint64_t id, c
 	at.head_crc = r.head_crc;
 	place_encode(&at, ret_loc);
 	return GH_OK;
+}
+
+enum gh_status pack_settle(struct blob_backend *be, struct blob_ticket *ticket)
+{
+	struct pack_writer *w = &be->writer;
+	struct pack *p = ticket->at, *last;
+
+	if (!p)
+		return ticket->failed;
+	pthread_mutex_lock(&w->lock);
+	ticket->failed = pack_sync(be, p, ticket->number);
+	ticket->at = NULL;
+	last = pack_drop(p);
+	pthread_mutex_unlock(&w->lock);
+	if (last)
+		pack_seal(be, last);
+	return ticket->failed;
 }
 
 /* ---- taking out ---- */

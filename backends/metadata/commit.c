@@ -49,6 +49,8 @@ static enum gh_status batch_run(struct db_conn *c, struct commit_item *it, int64
 	it->time_us = it->done_before ? it->batch->done_us : now_us;
 	if (it->done_before)
 		return GH_OK;
+	if (st == GH_OK && it->before)
+		st = it->before(it->before_arg);
 	return st == GH_EXISTS ? collided(it->batch) : st;
 }
 
@@ -257,7 +259,8 @@ enum gh_status commit_job(struct meta_store *m, struct meta_call *call, db_job_f
 enum gh_status meta_commit(struct meta_store *m, struct meta_call *c, struct meta_batch *b)
 {
 	struct db_batch batch;
-	struct commit_item it = { .batch = &batch, .deadline_ns = c->deadline_ns };
+	struct commit_item it = { .batch = &batch, .deadline_ns = c->deadline_ns, .before = b->before,
+				  .before_arg = b->before_arg };
 	struct plan plan;
 	enum gh_status st = plan_make(&plan, c->arena, b, &batch);
 

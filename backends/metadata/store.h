@@ -21,6 +21,8 @@ struct commit_item {
 	struct db_batch *batch; /* or */
 	db_job_fn *job;
 	void *arg;
+	enum gh_status (*before)(void *arg); /* of a batch; NULL */
+	void *before_arg;
 	uint64_t deadline_ns;
 	/* result, written by the leader before it wakes the owner */
 	enum gh_status status;

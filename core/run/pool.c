@@ -6,6 +6,7 @@
 #include "core/run/pool.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -61,7 +62,11 @@ static void *worker(void *arg)
 	struct gh_pool *p = arg;
 	struct gh_job *job;
 
+	const struct sched_param normal = { .sched_priority = 0 };
+
 	pthread_setname_np(pthread_self(), p->name);
+	/* Being woken is no reason to push a loop, or the worker that does the waking for many, off its CPU. */
+	(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &normal);
 	gh_rcu_register();
 	gh_rcu_offline();
 	while ((job = job_take(p)))
@@ -115,9 +120,10 @@ enum gh_status gh_pool_submit(struct gh_pool *p, struct gh_job *job)
 		*p->tail = job;
 		p->tail = &job->next;
 		atomic_fetch_add(&p->waiting, 1);
-		pthread_cond_signal(&p->work);
 	}
 	pthread_mutex_unlock(&p->lock);
+	if (st == GH_OK) /* not under the lock, which the woken one wants first */
+		pthread_cond_signal(&p->work);
 	if (st != GH_OK)
 		gh_metric_add(GH_M_WORKER_QUEUE, p->label, -1);
 	if (st == GH_BUSY)

@@ -127,6 +127,31 @@ static void read_ranges(uint64_t id, const struct blob_loc *loc, const uint8_t *
 	free(got);
 }
 
+START_TEST(what_was_put_ahead_is_there_once_it_is_settled)
+{
+	struct blob_ticket ticket[8] = { 0 };
+	struct blob_loc loc[8];
+	uint8_t data[5000];
+
+	begin(_i);
+	if (!ops->put_ahead) {
+		ck_assert_ptr_null(ops->settle); /* both or none */
+		return;
+	}
+	for (unsigned i = 0; i < 8; i++) {
+		pattern(data, sizeof(data), (uint8_t)i);
+		ck_ok(ops->put_ahead(be, 7, 100 + i, data, sizeof(data), &loc[i], &ticket[i]));
+	}
+	for (unsigned i = 8; i-- > 0;) {
+		ck_ok(ops->settle(be, &ticket[i]));
+		ck_assert_ptr_null(ticket[i].at);
+		ck_ok(ops->settle(be, &ticket[i]));
+		pattern(data, sizeof(data), (uint8_t)i);
+		read_ranges(100 + i, &loc[i], data, sizeof(data));
+	}
+}
+END_TEST
+
 START_TEST(any_range_of_a_blob_can_be_read)
 {
 	const size_t small = 131000, large = 700000;
@@ -449,6 +474,7 @@ int main(void)
 	tcase_add_loop_test(t, the_table_is_complete, 0, KINDS);
 	tcase_add_loop_test(t, a_small_blob_reads_back_and_verifies, 0, KINDS);
 	tcase_add_loop_test(t, a_large_blob_reads_back_verifies_and_tells_its_checksum, 0, KINDS);
+	tcase_add_loop_test(t, what_was_put_ahead_is_there_once_it_is_settled, 0, KINDS);
 	tcase_add_loop_test(t, any_range_of_a_blob_can_be_read, 0, KINDS);
 	tcase_add_loop_test(t, reading_from_a_loop_gives_the_same_bytes_or_again, 0, KINDS);
 	tcase_add_loop_test(t, a_descriptor_if_promised_leads_to_the_bytes, 0, KINDS);

@@ -184,6 +184,43 @@ START_TEST(a_failed_sync_fails_its_group_and_is_never_repeated)
 }
 END_TEST
 
+START_TEST(one_sync_carries_all_that_was_put_ahead)
+{
+	struct blob_ticket ticket[5] = { 0 };
+	struct blob_loc loc[5];
+	int before;
+
+	be->sync_data = sync_counting;
+	ck_ok(local->put(be, 7, 9, "x", 1, &loc[0])); /* the pack is made */
+	before = atomic_load(&syncs);
+	for (unsigned i = 0; i < 5; i++)
+		ck_ok(local->put_ahead(be, 7, i + 1, "ahead", 5, &loc[i], &ticket[i]));
+	ck_assert_int_eq(atomic_load(&syncs), before);
+	for (unsigned i = 0; i < 5; i++)
+		ck_ok(local->settle(be, &ticket[i]));
+	ck_assert_int_eq(atomic_load(&syncs), before + 1);
+}
+END_TEST
+
+START_TEST(what_was_put_ahead_of_a_failed_sync_stays_failed)
+{
+	struct blob_ticket ticket[2] = { 0 };
+	struct blob_loc loc;
+
+	be->sync_data = sync_counting;
+	ck_ok(local->put_ahead(be, 7, 1, "one", 3, &loc, &ticket[0]));
+	ck_ok(local->put_ahead(be, 7, 2, "two", 3, &loc, &ticket[1]));
+	atomic_store(&fail_next, 1);
+	ck_status(local->settle(be, &ticket[1]), GH_IO);
+	ck_status(local->settle(be, &ticket[1]), GH_IO);
+	ck_status(local->settle(be, &ticket[0]), GH_IO);
+	ck_assert_uint_eq(count_files("packs", ".pack"), 1); /* sealed with the last of them */
+	ck_ok(local->put(be, 7, 3, "after", 5, &loc));
+	local_reopen();
+	ck_assert_int_eq(atomic_load(&after_failure), 0);
+}
+END_TEST
+
 static atomic_int holding, hold_failed;
 
 /* The first sync waits until told, so that a group gathers behind it. */
@@ -296,6 +333,8 @@ int main(void)
 	tcase_add_test(t, a_living_gateways_pack_and_staging_are_left_alone);
 	tcase_add_test(t, named_staging_of_a_dead_run_is_swept);
 	tcase_add_test(t, a_failed_sync_fails_its_group_and_is_never_repeated);
+	tcase_add_test(t, one_sync_carries_all_that_was_put_ahead);
+	tcase_add_test(t, what_was_put_ahead_of_a_failed_sync_stays_failed);
 	tcase_add_test(t, one_sync_serves_all_who_wait);
 	tcase_add_test(t, who_wrote_into_a_pack_whose_sync_failed_gets_the_error);
 	tcase_add_test(t, a_large_blob_whose_sync_or_folder_sync_failed_does_not_appear);

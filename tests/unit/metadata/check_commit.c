@@ -612,10 +612,17 @@ END_TEST
 
 struct runner {
 	pthread_t thread;
-	unsigned number, done, stale, other;
+	unsigned number, done, stale, other, asked;
 };
 
-/* Every third batch is stale, every seventh fails in its last step; nobody else may notice. */
+static enum gh_status before_fails(void *arg)
+{
+	*(unsigned *)arg += 1;
+	return GH_IO;
+}
+
+/* Every third batch is stale, every seventh fails in its last step, every eleventh just before it is durable; nobody else
+ * may notice. */
 static void *run_many(void *arg)
 {
 	struct runner *r = arg;
@@ -636,6 +643,10 @@ static void *run_many(void *arg)
 			s[3] = (struct meta_step){ .kind = META_BLOB_REF, .part = { .blob = 1 } };
 			b.step_count = 4;
 		}
+		if (i % 11 == 0) {
+			b.before = before_fails;
+			b.before_arg = &r->asked;
+		}
 		st = meta_commit(f.m, &call, &b);
 		r->done += st == GH_OK;
 		r->stale += st == GH_STALE;
@@ -649,11 +660,16 @@ static void *run_many(void *arg)
 START_TEST(sixteen_threads_commit_and_each_batch_stands_alone)
 {
 	struct runner r[THREADS] = { 0 };
-	unsigned want = 0, done = 0;
+	unsigned want = 0, stale = 0, failed = 0, done = 0;
 	uint64_t bytes, files;
 
 	for (unsigned i = 0; i < EACH; i++)
-		want += i % 3 != 0 && i % 7 != 0;
+		if (i % 3 == 0 || i % 7 == 0)
+			stale++;
+		else if (i % 11 == 0)
+			failed++;
+		else
+			want++;
 	for (unsigned i = 0; i < THREADS; i++) {
 		r[i].number = i;
 		ck_assert_int_eq(pthread_create(&r[i].thread, NULL, run_many, &r[i]), 0);
@@ -661,13 +677,61 @@ START_TEST(sixteen_threads_commit_and_each_batch_stands_alone)
 	for (unsigned i = 0; i < THREADS; i++) {
 		pthread_join(r[i].thread, NULL);
 		ck_assert_uint_eq(r[i].done, want);
-		ck_assert_uint_eq(r[i].stale, EACH - want);
+		ck_assert_uint_eq(r[i].stale, stale);
+		ck_assert_uint_eq(r[i].other, failed);
+		ck_assert_uint_eq(r[i].asked, failed);
 		done += r[i].done;
 	}
 	OK(meta_usage(f.m, &f.call, TENANT, &bytes, &files));
 	ck_assert_uint_eq(files, done);
 	ck_assert_uint_eq(bytes, done * 10);
 	SOUND(&f);
+}
+END_TEST
+
+/* What is asked before: has the row been seen by anyone else yet? */
+static enum gh_status before_looks(void *arg)
+{
+	struct gh_arena *a = gh_arena_new(1u << 20);
+	struct meta_call call = { .arena = a, .op = "look" };
+	struct meta_node *n;
+
+	*(enum gh_status *)arg = meta_node_get(f.m, &call, TENANT, 4242, &n);
+	gh_arena_free(&a);
+	return GH_OK;
+}
+
+START_TEST(what_must_be_durable_first_is_asked_for_before_anyone_sees_the_rows)
+{
+	struct meta_step s[3];
+	struct meta_batch b = put_batch(s, ROOT, "a", 10);
+	enum gh_status seen = GH_BUG;
+
+	s[0].node.id = 4242;
+	b.before = before_looks;
+	b.before_arg = &seen;
+	OK(meta_commit(f.m, &f.call, &b));
+	ck_assert_int_eq(seen, GH_NOTFOUND);
+	ck_assert_ptr_nonnull(node_read(&f, 4242));
+}
+END_TEST
+
+START_TEST(a_batch_that_is_stale_or_was_done_asks_for_nothing)
+{
+	struct meta_step s[3];
+	struct meta_batch b = put_batch(s, ROOT, "a", 10);
+	unsigned asked = 0;
+
+	OK(meta_commit(f.m, &f.call, &b));
+	b.before = before_fails;
+	b.before_arg = &asked;
+	OK(meta_commit(f.m, &f.call, &b));
+	ck_assert(b.done_before);
+	b = put_batch(s, ROOT, "a", 10);
+	b.before = before_fails;
+	b.before_arg = &asked;
+	IS(GH_STALE, meta_commit(f.m, &f.call, &b));
+	ck_assert_uint_eq(asked, 0);
 }
 END_TEST
 
@@ -714,6 +778,8 @@ int main(void)
 	tcase_add_test(t, a_batch_that_makes_no_sense_is_a_bug_and_does_nothing);
 	tcase_add_test(t, a_thousand_steps_are_one_batch);
 	tcase_add_test(t, sixteen_threads_commit_and_each_batch_stands_alone);
+	tcase_add_test(t, what_must_be_durable_first_is_asked_for_before_anyone_sees_the_rows);
+	tcase_add_test(t, a_batch_that_is_stale_or_was_done_asks_for_nothing);
 	tcase_add_test(t, a_commit_whose_time_is_over_does_not_begin);
 	suite_add_tcase(s, t);
 	return run_suite(s);
