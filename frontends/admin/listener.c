@@ -27,7 +27,8 @@ typedef int mhd_result;
 #endif
 
 #define CONNECTIONS_MAX 64
-#define TIMEOUT_S 10u
+/* A connection carries one short exchange: whoever has not ended it by then is in somebody's way. */
+#define CONNECTION_MS 5000u
 #define METRICS_MAX (4u << 20)
 
 struct admin_listener {
@@ -39,6 +40,42 @@ struct admin_listener {
 	bool started; /* the loop has a thread */
 	atomic_bool draining;
 };
+
+/* libmicrohttpd's own time limit begins anew with every byte, so that one byte at a time would hold a connection for ever. */
+struct admin_conn {
+	struct gh_timer timer;
+	int fd;
+};
+
+static void time_is_up(struct gh_timer *t, void *arg)
+{
+	struct admin_conn *c = arg;
+
+	(void)t;
+	shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees that and closes it */
+}
+
+static void connection_notify(void *arg, struct MHD_Connection *mhd, void **socket_context,
+			      enum MHD_ConnectionNotificationCode code)
+{
+	struct admin_listener *l = arg;
+	struct admin_conn *c = *socket_context;
+
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (c)
+			gh_timer_cancel(&c->timer);
+		free(c);
+		*socket_context = NULL;
+		return;
+	}
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return; /* libmicrohttpd's own limit is left */
+	c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	gh_timer_init(&c->timer, time_is_up, c);
+	gh_timer_set(&c->timer, l->loop, CONNECTION_MS);
+	*socket_context = c;
+}
 
 static mhd_result reply(struct MHD_Connection *c, unsigned code, struct gh_buf *body, const char *type)
 {
@@ -172,7 +209,8 @@ static enum gh_status daemon_start(struct admin_listener *l, int fd, char *err)
 
 	l->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, handle, l,
 				     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
-				     MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_S, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+				     MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_MS / 1000, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+				     MHD_OPTION_NOTIFY_CONNECTION, connection_notify, l,
 				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384, MHD_OPTION_END);
 	if (!l->daemon) {
 		close(fd);
@@ -230,12 +268,14 @@ struct removal {
 	struct admin_listener *l;
 };
 
-/* On the loop's thread: nothing may touch the daemon after this. */
+/* On the loop's thread, where the connections' timers are: nothing may touch the daemon after this. */
 static void engine_leave(struct gh_task *t)
 {
 	struct removal *r = (struct removal *)t;
 
 	gh_loop_remove_engine(&r->l->engine);
+	MHD_stop_daemon(r->l->daemon);
+	r->l->daemon = NULL;
 	gh_loop_stop(r->l->loop);
 }
 
@@ -253,6 +293,7 @@ void admin_listener_close(struct admin_listener **pl)
 		gh_loop_remove_engine(&l->engine);
 	if (l->loop)
 		gh_loop_free(&l->loop);
-	MHD_stop_daemon(l->daemon);
+	if (l->daemon) /* it never ran */
+		MHD_stop_daemon(l->daemon);
 	free(l);
 }
