@@ -33,6 +33,8 @@ const struct control_op control_ops[] = {
 	{ "locks.list", "tenant?", "locks that are held", false, control_locks_list },
 	{ "locks.break", "tenant token", "take a lock away", true, control_locks_break },
 	{ "status", "", "what the gateway is doing", false, control_status },
+	{ "live.now", "", "requests, latency, queue and tenants of the last second", false, control_live_now },
+	{ "live.history", "seconds? points? tenants?", "the same for the last hour, thinned", false, control_live_history },
 	{ "events.list", "tenant? after? limit?", "who changed what", false, control_events_list },
 	{ "defender.clear", "tenant user?", "forget failed logins", true, control_defender_clear },
 	{ "fsck", "verify?", "check everything that is stored", false, control_fsck },

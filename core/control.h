@@ -11,6 +11,7 @@
  *   acl.revoke {tenant, path, who}   acl.inherit {tenant, path, on: bool}   acl.list {tenant, path?}
  *   acl.explain {tenant, user, path, right} -> {allowed, reason, path, entry}
  *   locks.list {tenant?}   locks.break {tenant, token}
+ *   live.now {} -> a sample (core/live.h)   live.history {seconds?, points?, tenants?} -> {items: [sample...]}
  *   status {}   events.list {tenant?, after?, limit?}   fsck {verify?: bool}   defender.clear {tenant, user?}
  *
  * Lists are {"items": [...]}. Unknown or mistyped arguments are GH_INVALID with a message naming them.

@@ -11,6 +11,7 @@
 #include "core/base/log.h"
 #include "core/base/rcu.h"
 #include "core/control_house.h"
+#include "core/live.h"
 #include "core/node_cache.h"
 #include "core/people/login.h"
 #include "core/people/loginname.h"
@@ -60,6 +61,8 @@ static enum gh_status build(struct gh_core *c, char *err)
 	if (st == GH_OK)
 		st = gh_pool_new("wait", 1, c->cfg.workers, c->cfg.queue_max, &c->wait_pool);
 	if (st == GH_OK)
+		st = live_new(c, &c->live);
+	if (st == GH_OK)
 		st = access_log_new(c->cfg.access_log, &c->access, err);
 	return st;
 }
@@ -93,7 +96,10 @@ enum gh_status gh_core_new(const struct gh_core_config *cfg, struct gh_core **re
 
 enum gh_status gh_core_start(struct gh_core *c)
 {
-	return upkeep_start(c, &c->upkeep);
+	enum gh_status st = live_start(c->live);
+	if (st == GH_OK)
+		st = upkeep_start(c, &c->upkeep);
+	return st;
 }
 
 /* Jobs post their completions to loops that still run: wait until all have come home. */
@@ -113,6 +119,7 @@ void gh_core_free(struct gh_core **cp)
 	if (!c)
 		return;
 	atomic_store(&c->stopping, true);
+	live_stop(c->live);
 	gh_pool_free(&c->wait_pool); /* its jobs poke the upkeep */
 	gh_pool_free(&c->login_pool);
 	upkeep_stop(&c->upkeep);
@@ -120,6 +127,7 @@ void gh_core_free(struct gh_core **cp)
 	access_log_free(&c->access);
 	node_cache_free(&c->nodes);
 	gh_rcu_barrier(); /* dropped snapshots take their tenant's lock when they go: before the tenants do */
+	live_free(&c->live);
 	tenants_free(&c->tenants);
 	people_free(&c->people);
 	gh_rcu_barrier();

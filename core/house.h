@@ -31,6 +31,7 @@ struct gh_core {
 	struct node_cache *nodes;
 	struct access_log *access;
 	struct upkeep *upkeep;
+	struct live *live;
 	/* Trees in the making lie below the trash root until they are attached: the walker keeps out while copies run. */
 	pthread_rwlock_t trash_lock;
 	atomic_uint pending; /* requests and jobs that have not come home */
@@ -50,6 +51,7 @@ struct vfs_work {
 	void *door;
 	uint64_t started_ns, deadline_ns;
 	bool pending, detached;
+	bool counted; /* its deadline was, in its place */
 	atomic_uint fate; /* WORK_SENT, WORK_GIVEN_UP: who sets its bit first decides whether there is a commit */
 	bool may_block;
 	bool fresh;           /* what the cache says was proved stale: ask the store */

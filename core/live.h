@@ -71,7 +71,9 @@ void live_count(struct gh_core *c, struct tenant *t, enum live_what what, uint64
 
 GH_MUST_CHECK enum gh_status live_new(struct gh_core *c, struct live **ret);
 GH_MUST_CHECK enum gh_status live_start(struct live *l); /* the sampler's thread */
-void live_free(struct live **l);                         /* ends it; nobody may be subscribed any more */
+/* Ends it; counting goes on. Before the pools it looks at are gone. */
+void live_stop(struct live *l);
+void live_free(struct live **l); /* nobody may count or be subscribed any more */
 
 /* ---- sources ---- */
 

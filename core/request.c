@@ -67,11 +67,15 @@ static void req_destroy(struct vfs_work *w)
 
 /* Cached logins happen with every HTTP request and tell nothing; the begin of a write that went well is told by its
  * commit. */
+static bool only_a_step(const struct vfs_work *w)
+{
+	return w->req.status == GH_OK &&
+	       ((w->req.op == VFS_LOGIN && !w->may_block) || w->req.op == VFS_WRITE_BEGIN);
+}
+
 static bool worth_a_line(const struct vfs_work *w)
 {
-	if (w->logged || (w->req.op == VFS_LOGIN && w->req.status == GH_OK && !w->may_block))
-		return false;
-	return !(w->req.op == VFS_WRITE_BEGIN && w->req.status == GH_OK);
+	return !w->logged && !only_a_step(w);
 }
 
 void vfs_req_free(struct vfs_req **rp)
@@ -139,7 +143,10 @@ static void count_result(const struct vfs_work *w)
 		gh_metric_add(GH_M_ERRORS, p, 1);
 		break;
 	}
+	if (only_a_step(w))
+		return;
 	gh_metric_observe_ns(GH_M_LATENCY, p, gh_mono_ns() - w->started_ns);
+	live_count(w->req.core, w->req.session ? w->req.session->tenant : NULL, LIVE_REQUESTS, 1);
 }
 
 /* One attempt of the operation after another until the state it was decided on is the state it was committed on. Others
@@ -170,7 +177,8 @@ static void come_home(struct gh_task *task)
 	struct gh_core *c = w->req.core;
 	w->pending = false;
 	gh_timer_cancel(&w->timer);
-	count_result(w);
+	if (!w->counted)
+		count_result(w);
 	if (w->detached)
 		req_destroy(w);
 	else
@@ -207,6 +215,8 @@ static void deadline_passed(struct gh_timer *t, void *arg)
 	shell->status = atomic_fetch_or(&w->fate, WORK_GIVEN_UP) & WORK_SENT ? GH_UNKNOWN : GH_DEADLINE;
 	s->started_ns = w->started_ns;
 	s->done = w->done;
+	count_result(s); /* this is what the client sees, and it must not wait for a store that hangs */
+	w->counted = true;
 	w->done(shell, w->door);
 }
 

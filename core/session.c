@@ -151,3 +151,9 @@ enum gh_status op_login(struct vfs_work *w)
 	gh_metric_add(GH_M_LOGINS, LOGIN_CACHED, 1);
 	return welcome(w, t, &who);
 }
+
+void vfs_count_sent(struct gh_core *core, const struct vfs_session *s, enum vfs_proto p, uint64_t bytes)
+{
+	gh_metric_add(GH_M_BYTES_OUT, p, (int64_t)bytes);
+	live_count(core, s ? s->tenant : NULL, LIVE_OUT_BYTES, bytes);
+}

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "core/live.h"
 #include "core/meta.h"
 #include "policy/acl_trie.h"
 
@@ -51,6 +52,7 @@ struct tenant {
 	atomic_uint rights_drops, locks_drops; /* a load that began before a drop is not published */
 	pthread_mutex_t load;                  /* one loader at a time; also owns the trie's reference counts */
 	struct tenant *_Atomic next_id, *_Atomic next_name;
+	struct live_tally live; /* what it does, counted */
 };
 
 struct tenants;

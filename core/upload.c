@@ -71,6 +71,8 @@ struct vfs_upload *upload_new(struct vfs_work *w)
 	u->core = r->core;
 	u->loop = r->loop;
 	u->tenant = w->tenant->id;
+	u->whose = w->tenant;
+	u->proto = r->proto;
 	u->blob = gh_id_new();
 	u->flags = r->flags;
 	u->declared = r->declared;
@@ -234,8 +236,11 @@ enum gh_status vfs_upload_push(struct vfs_upload *u, const void *data, size_t le
 			return GH_WAIT;
 		}
 	}
-	if (st == GH_OK)
+	if (st == GH_OK) {
 		u->received += len;
+		gh_metric_add(GH_M_BYTES_IN, u->proto, (int64_t)len);
+		live_count(u->core, u->whose, LIVE_IN_BYTES, len);
+	}
 	return st;
 }
 

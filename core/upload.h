@@ -15,6 +15,8 @@ struct vfs_upload {
 	struct gh_core *core;
 	struct gh_loop *loop;
 	uint64_t tenant, blob;
+	struct tenant *whose; /* whose bytes are counted */
+	enum vfs_proto proto;
 	/* what the begin said; in `arena` */
 	struct gh_arena *arena;
 	struct gh_path *path;

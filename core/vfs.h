@@ -247,6 +247,10 @@ bool vfs_content_fd(struct vfs_content *c, uint64_t offset, uint64_t length, int
 GH_MUST_CHECK enum gh_status vfs_content_pull(struct vfs_content *c, uint64_t offset, void *buf, size_t cap, size_t *ret_n,
 					      void (*ready)(void *arg), void *arg);
 
+/* Content bytes that went out to a client, as they go: for metrics and the tenant's own counters. (Bytes that come in
+ * are counted by vfs_upload_push.) */
+void vfs_count_sent(struct gh_core *core, const struct vfs_session *s, enum vfs_proto p, uint64_t bytes);
+
 /* ---- writing content ----
  * WRITE_BEGIN decides everything that can be decided before the first byte and gives req->upload. push while bytes
  * come. WRITE_COMMIT (a new request, ->upload set) makes it visible and durable, or nothing. Dropping it: abort. */

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SHARDS = 8, LABELS = 8, BUCKETS = 18 };
+enum { SHARDS = 8, LABELS = 8, BUCKETS = GH_METRIC_BUCKETS };
 
 enum kind { COUNTER, GAUGE, HISTOGRAM };
 
@@ -139,6 +139,17 @@ static uint64_t histo_bucket(enum gh_metric m, unsigned label, unsigned b)
 	for (unsigned i = 0; i < SHARDS; i++)
 		sum += atomic_load_explicit(&shards[i].histo[rows[m].histogram][label].bucket[b], memory_order_relaxed);
 	return sum;
+}
+
+void gh_metric_buckets(enum gh_metric m, unsigned label, uint64_t ret[GH_METRIC_BUCKETS])
+{
+	for (unsigned b = 0; b < BUCKETS; b++)
+		ret[b] = in_table(m, label) && rows[m].kind == HISTOGRAM ? histo_bucket(m, label, b) : 0;
+}
+
+uint64_t gh_metric_edge_ns(unsigned bucket)
+{
+	return bucket < BUCKETS - 1 ? edge_ns[bucket] : UINT64_MAX;
 }
 
 int64_t gh_metric_get(enum gh_metric m, unsigned label)

@@ -19,6 +19,11 @@ void gh_metric_add(enum gh_metric m, unsigned label, int64_t n);
 void gh_metric_set(enum gh_metric m, unsigned label, int64_t v);
 void gh_metric_observe_ns(enum gh_metric m, unsigned label, uint64_t ns); /* histograms */
 int64_t gh_metric_get(enum gh_metric m, unsigned label);
+/* A histogram as it is read by who computes percentiles: how many fell into each bucket, and the buckets' upper edges
+ * (the last has none: UINT64_MAX). */
+enum { GH_METRIC_BUCKETS = 18 };
+void gh_metric_buckets(enum gh_metric m, unsigned label, uint64_t ret[GH_METRIC_BUCKETS]);
+uint64_t gh_metric_edge_ns(unsigned bucket);
 /* Prometheus text format of everything, names with prefix gatehouse_. */
 void gh_metrics_render(struct gh_buf *out);
 

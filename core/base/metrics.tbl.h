@@ -4,7 +4,7 @@
 X(REQUESTS, "requests_total", COUNTER, "door", "internal webdav ftp rest web admin", "Operations submitted to the core.")
 X(ERRORS, "request_errors_total", COUNTER, "door", "internal webdav ftp rest web admin", "Operations that ended in a DEPENDENCY or INTERNAL status.")
 X(REFUSED, "requests_refused_total", COUNTER, "door", "internal webdav ftp rest web admin", "Operations that ended in a CALLER or TENANT status.")
-X(LATENCY, "request_seconds", HISTOGRAM, "door", "internal webdav ftp rest web admin", "From submission to completion of an operation.")
+X(LATENCY, "request_seconds", HISTOGRAM, "door", "internal webdav ftp rest web admin", "From submission to completion of an operation. Cached logins and the begin of a write are no operations of their own here.")
 X(FASTPATH, "fastpath_total", COUNTER, "path", "loop worker", "Operations completed on the loop, and those handed to a worker.")
 X(CONNECTIONS, "connections", GAUGE, "door", "internal webdav ftp rest web admin", "Open client connections (HTTP counts under webdav).")
 X(ACCEPTED, "connections_accepted_total", COUNTER, "door", "internal webdav ftp rest web admin", "Connections accepted.")

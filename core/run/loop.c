@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -277,6 +278,16 @@ void gh_loop_free(struct gh_loop **loop)
 		event_base_free(l->base);
 	free(l);
 	*loop = NULL;
+}
+
+uint64_t gh_loop_cpu_ns(const struct gh_loop *l)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	if (pthread_getcpuclockid(l->thread, &clock) || clock_gettime(clock, &t))
+		return 0;
+	return (uint64_t)t.tv_sec * GH_S_NS + (uint64_t)t.tv_nsec;
 }
 
 unsigned gh_loop_index(const struct gh_loop *l)

@@ -26,6 +26,9 @@ unsigned gh_loop_index(const struct gh_loop *l);
 bool gh_loop_here(const struct gh_loop *l); /* is the caller its thread? */
 uint64_t gh_loop_now_ns(const struct gh_loop *l); /* monotonic, taken once a pass */
 
+/* CPU time its thread has used. Any thread, from gh_loop_start to gh_loop_free. */
+uint64_t gh_loop_cpu_ns(const struct gh_loop *l);
+
 /* Descriptors. The struct belongs to the caller and must stay put until gh_io_fini. */
 enum { GH_IO_READ = 1, GH_IO_WRITE = 2, GH_IO_HANGUP = 4 /* peer closed its side (RDHUP), level */ };
 struct gh_io;

@@ -244,6 +244,7 @@ void ftp_transfer_done(struct ftp_session *s, const char *text);                
 void ftp_transfer_refuse(struct ftp_session *s, enum gh_status st, const struct vfs_req *req); /* before or midway */
 void ftp_transfer_broken(struct ftp_session *s, const char *why);                              /* 426 */
 /* Sends [pos, len) of p; false: the socket is full, or the transfer has ended. */
+void ftp_transfer_sent(struct ftp_session *s, size_t n); /* counts them */
 bool ftp_transfer_send(struct ftp_session *s, const char *p, size_t *pos, size_t len);
 void ftp_transfer_ready(void *arg); /* for vfs_content_pull and vfs_upload_push */
 

@@ -9,21 +9,18 @@
 #include <sys/sendfile.h>
 #include <unistd.h>
 
-#include "core/base/metrics.h"
 
 #define SLICE (512u * 1024)      /* at most this much per turn of the loop */
 #define AHEAD (2u * 1024 * 1024) /* asked of the disk before sendfile gets there */
 
 static void finish(struct ftp_session *s)
 {
-	gh_metric_add(GH_M_BYTES_OUT, VFS_FTP, (int64_t)s->t.bytes);
 	shutdown(s->data.fd, SHUT_WR);
 	ftp_transfer_done(s, "Transfer complete.");
 }
 
 static void failed(struct ftp_session *s, enum gh_status st)
 {
-	gh_metric_add(GH_M_BYTES_OUT, VFS_FTP, (int64_t)s->t.bytes);
 	ftp_transfer_refuse(s, st, NULL);
 }
 
@@ -136,7 +133,7 @@ static void move_file(struct ftp_session *s)
 		(void)posix_fadvise(t->file_fd, (off_t)(t->file_offset + (uint64_t)n), 2 * AHEAD, POSIX_FADV_WILLNEED);
 	t->file_offset += (uint64_t)n;
 	t->offset += (uint64_t)n;
-	t->bytes += (uint64_t)n;
+	ftp_transfer_sent(s, (size_t)n);
 	if (t->offset == t->size)
 		finish(s);
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "core/base/hash.h"
-#include "core/base/metrics.h"
 
 #define DRAIN_BYTES                                                                                                    \
 	(64u * 1024) /* after a refusal midway: read so much more, or so long, that the client can hear it */
@@ -22,12 +21,10 @@ static bool committed(struct ftp_session *s, struct vfs_req *req)
 	uint64_t bytes = s->t.bytes;
 
 	ftp_transfer_drop(s, 226, false);
-	if (st == GH_OK) {
-		gh_metric_add(GH_M_BYTES_IN, VFS_FTP, (int64_t)bytes);
+	if (st == GH_OK)
 		ftp_end(s, 226, "Transfer complete.");
-	} else {
+	else
 		ftp_end_status(s, st, req);
-	}
 	vfs_req_log(req, s->verb, s->code, bytes);
 	vfs_req_free(&req);
 	return true;

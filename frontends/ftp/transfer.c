@@ -159,6 +159,13 @@ void ftp_transfer_ready(void *arg)
 	ftp_settle(s);
 }
 
+void ftp_transfer_sent(struct ftp_session *s, size_t n)
+{
+	s->t.bytes += n;
+	if (s->t.kind == FTP_RETR)
+		vfs_count_sent(s->door->core, s->who, VFS_FTP, n);
+}
+
 bool ftp_transfer_send(struct ftp_session *s, const char *p, size_t *pos, size_t len)
 {
 	while (*pos < len) {
@@ -166,7 +173,7 @@ bool ftp_transfer_send(struct ftp_session *s, const char *p, size_t *pos, size_t
 
 		if (n > 0) {
 			*pos += (size_t)n;
-			s->t.bytes += (uint64_t)n;
+			ftp_transfer_sent(s, (size_t)n);
 			continue;
 		}
 		if (n < 0 && errno == EINTR)

@@ -74,6 +74,7 @@ void http_call_completed(void *shard, struct MHD_Connection *mhd, void **call, e
 		return;
 	c = k->conn;
 	http_watch_stop(c);
+	http_sending_end(k, why == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	if (k->stage == CALL_LINE)
 		tell_unread(k);
 	if (k->begun && k->ex.service->gone)

@@ -18,7 +18,7 @@
 #include "core/base/clock.h"
 #include "core/base/metrics.h"
 
-enum { LOOK_MS = 2000, RATE_WINDOW_MS = 5000, RATE_MIN_BYTES_S = 1024, WATCH_AFTER_MS = 50 };
+enum { LOOK_MS = 2000, SENDING_LOOK_MS = 500, SENDING_BYTES = 1 << 20, RATE_WINDOW_MS = 5000, RATE_MIN_BYTES_S = 1024, WATCH_AFTER_MS = 50 };
 enum deadline { DL_HEADER, DL_BODY, DL_TOTAL, DL_SUSPENDED, DL_IDLE }; /* label order of GH_M_DEADLINES */
 
 struct progress {
@@ -45,6 +45,48 @@ uint64_t http_received_bytes(const struct http_conn *c)
 {
 	return progress_of(c).received;
 }
+
+/* ---- what is sent ---- */
+
+static void count_sent(struct http_call *k, uint64_t bytes)
+{
+	vfs_count_sent(k->ex.core, k->ex.session, k->ex.service->proto, bytes);
+}
+
+/* Nobody calls us while a large answer goes out of a descriptor, so it is looked at more often than others are. */
+void http_sending_begin(struct http_call *k, uint64_t bytes)
+{
+	if (bytes < SENDING_BYTES) {
+		count_sent(k, bytes);
+		return;
+	}
+	k->uncounted = bytes;
+	k->acked = progress_of(k->conn).acked;
+	gh_timer_set(&k->conn->timer, k->conn->shard->loop, SENDING_LOOK_MS);
+}
+
+static void sending_look(struct http_call *k)
+{
+	uint64_t acked = progress_of(k->conn).acked, n = acked - k->acked;
+
+	n = n < k->uncounted ? n : k->uncounted; /* headers are among them */
+	k->acked = acked;
+	k->uncounted -= n;
+	count_sent(k, n);
+}
+
+void http_sending_end(struct http_call *k, bool whole)
+{
+	if (!k->uncounted)
+		return;
+	if (whole)
+		count_sent(k, k->uncounted);
+	else
+		sending_look(k);
+	k->uncounted = 0;
+}
+
+/* ---- looking ---- */
 
 /* ms left of limit_ms since `since`; 0 = over. */
 static uint64_t left_ms(uint64_t now_ns, uint64_t since_ns, uint64_t limit_ms)
@@ -150,9 +192,12 @@ static uint64_t look(struct http_conn *c, uint64_t now, enum deadline *what)
 static void look_due(struct gh_timer *t, void *arg)
 {
 	struct http_conn *c = arg;
-	uint64_t next_ms = LOOK_MS;
+	uint64_t next_ms, most_ms;
 	enum deadline what = DL_IDLE;
 
+	if (c->call.uncounted)
+		sending_look(&c->call);
+	next_ms = most_ms = c->call.uncounted ? SENDING_LOOK_MS : LOOK_MS;
 	if (!c->cut) {
 		next_ms = look(c, gh_loop_now_ns(c->shard->loop), &what);
 		if (!next_ms) {
@@ -163,7 +208,7 @@ static void look_due(struct gh_timer *t, void *arg)
 				http_conn_cut(c);
 		}
 	}
-	gh_timer_set(t, c->shard->loop, next_ms && next_ms < LOOK_MS ? next_ms : LOOK_MS);
+	gh_timer_set(t, c->shard->loop, next_ms && next_ms < most_ms ? next_ms : most_ms);
 }
 
 /* ---- the watch ---- */

@@ -11,7 +11,6 @@
 #include <strings.h>
 
 #include "core/base/clock.h"
-#include "core/base/metrics.h"
 
 enum { INLINE_MAX = 128 << 10 };
 
@@ -142,7 +141,7 @@ static void file_opened(struct http_ex *ex, struct vfs_req *req)
 		range_header(ex, code, offset, length, n->size);
 	sent = ex->method == HTTP_HEAD ? 0 : length;
 	vfs_req_log(req, http_method_name(ex->method), code, sent);
-	gh_metric_add(GH_M_BYTES_OUT, ex->service->proto, (int64_t)sent);
+	http_sending_begin(http_call_of(ex), sent);
 	if (req->data || !n->size) {
 		http_reply_inline(ex, code, req, req->data ? (const char *)req->data + offset : "", length);
 		return;

@@ -91,6 +91,7 @@ struct http_call {
 	struct http_put *put;
 	struct http_serve *serve;
 	struct http_answer answer;
+	uint64_t uncounted, acked; /* bytes of content on their way that were not counted yet; the peer's mark at the last look */
 	char id[24];
 };
 
@@ -163,6 +164,10 @@ void http_deadline_phase(struct http_conn *c); /* the call moved on */
 void http_deadline_stop(struct http_conn *c);
 void http_watch_start(struct http_conn *c); /* the connection was suspended */
 void http_watch_stop(struct http_conn *c);
+
+/* Counts the content bytes of an answer: few at once, many as the peer takes them. */
+void http_sending_begin(struct http_call *k, uint64_t bytes);
+void http_sending_end(struct http_call *k, bool whole);
 
 /* ---- call.c ---- */
 void *http_call_line(void *shard, const char *uri, struct MHD_Connection *mhd);

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "core/base/clock.h"
-#include "core/base/metrics.h"
 
 struct http_put {
 	struct vfs_upload *upload;
@@ -88,9 +87,7 @@ enum gh_status http_put_body(struct http_ex *ex, const void *data, size_t len)
 	if (!p || !p->upload)
 		return GH_BUG;
 	st = vfs_upload_push(p->upload, data, len, http_ready, ex);
-	if (st == GH_OK)
-		gh_metric_add(GH_M_BYTES_IN, ex->service->proto, (int64_t)len);
-	else if (st != GH_WAIT)
+	if (st != GH_OK && st != GH_WAIT)
 		vfs_upload_abort(&p->upload);
 	return st;
 }

@@ -215,6 +215,26 @@ static enum gh_status loops_start(struct serve *s, char *err)
 	return GH_OK;
 }
 
+static void loops_busy(struct live_source *src, struct live_sample *sample, uint64_t passed_ns)
+{
+	struct serve *s = (struct serve *)((char *)src - offsetof(struct serve, loops_live));
+	uint64_t cpu_ns = 0;
+	float busy;
+
+	for (unsigned i = 0; i < s->loop_count; i++)
+		cpu_ns += gh_loop_cpu_ns(s->loops[i]);
+	busy = passed_ns ? (float)((double)(cpu_ns - s->loops_cpu_ns) / (double)passed_ns / s->loop_count) : 0;
+	sample->loop_busy = busy < 1 ? busy : 1;
+	s->loops_cpu_ns = cpu_ns;
+}
+
+static void loops_tell(struct serve *s)
+{
+	s->loops_live.name = "loops";
+	s->loops_live.fill = loops_busy;
+	live_source_add(s->house.core, &s->loops_live);
+}
+
 /* ---- the whole house ---- */
 
 static enum gh_status bootstrap(struct serve *s, char *err)
@@ -283,8 +303,10 @@ static enum gh_status serve_open(struct serve *s, char *err)
 		st = gh_core_start(s->house.core);
 	if (!st)
 		st = loops_start(s, err);
-	if (!st)
+	if (!st) {
+		loops_tell(s);
 		st = greeting_publish(s, err);
+	}
 	return st;
 }
 

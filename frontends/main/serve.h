@@ -6,6 +6,7 @@
 
 #include <signal.h>
 
+#include "core/live.h"
 #include "core/run/doorstep.h"
 #include "frontends/admin/admin.h"
 #include "frontends/main/cli.h"
@@ -37,6 +38,8 @@ struct serve {
 	struct gh_loop **loops;
 	unsigned loop_count;
 	bool loops_running;
+	struct live_source loops_live; /* how busy they are */
+	uint64_t loops_cpu_ns;
 	struct fe_env env;
 	struct gh_doorstep *doorstep;
 	struct serve_door doors[REGISTRY_DOORS_MAX];

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backends/blob/fault.h"
+#include "core/base/metrics.h"
 #include "tests/unit/core/fixture.h"
 
 static struct house_fixture f;
@@ -159,14 +160,18 @@ START_TEST(a_deadline_answers_while_the_work_goes_on)
 	w.r = fixture_req(&f, VFS_WRITE_COMMIT, f.admin, NULL, NULL);
 	w.r->upload = begun("/a", "late");
 	w.r->deadline_ms = 100;
+	const enum vfs_proto door = w.r->proto;
+	const int64_t errors = gh_metric_get(GH_M_ERRORS, door);
 	fixture_on_loop(&f, submit, &w);
 	while (sem_wait(&w.done) != 0)
 		;
+	ck_assert_int_eq(gh_metric_get(GH_M_ERRORS, door), errors + 1); /* now, not when the store has come round */
 	is(w.st, GH_DEADLINE); /* its commit was not sent: nothing may come of it that was not asked again */
 	ck_assert_uint_eq(blob_fault_hanging(f.blobs), 1);
 	blob_fault_clear(f.blobs);
 	wait_quiet();
 	ck_assert_uint_eq(w.times, 1);
+	ck_assert_int_eq(gh_metric_get(GH_M_ERRORS, door), errors + 1);
 	shows("/a", NULL);
 	sem_destroy(&w.done);
 }
