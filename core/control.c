@@ -35,6 +35,7 @@ const struct control_op control_ops[] = {
 	{ "status", "", "what the gateway is doing", false, control_status },
 	{ "live.now", "", "requests, latency, queue and tenants of the last second", false, control_live_now },
 	{ "live.history", "seconds? points? tenants?", "the same for the last hour, thinned", false, control_live_history },
+	{ "doctor", "", "is the machine under the gateway well", false, control_doctor },
 	{ "events.list", "tenant? after? limit?", "who changed what", false, control_events_list },
 	{ "defender.clear", "tenant user?", "forget failed logins", true, control_defender_clear },
 	{ "fsck", "verify?", "check everything that is stored", false, control_fsck },

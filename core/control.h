@@ -12,6 +12,7 @@
  *   acl.explain {tenant, user, path, right} -> {allowed, reason, path, entry}
  *   locks.list {tenant?}   locks.break {tenant, token}
  *   live.now {} -> a sample (core/live.h)   live.history {seconds?, points?, tenants?} -> {items: [sample...]}
+ *   doctor {} -> items [{check, ok, level, says, do}]
  *   status {}   events.list {tenant?, after?, limit?}   fsck {verify?: bool}   defender.clear {tenant, user?}
  *
  * Lists are {"items": [...]}. Unknown or mistyped arguments are GH_INVALID with a message naming them.

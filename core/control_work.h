@@ -101,6 +101,7 @@ enum gh_status control_acl_explain(struct control_call *c);
 enum gh_status control_locks_list(struct control_call *c);
 enum gh_status control_locks_break(struct control_call *c);
 enum gh_status control_status(struct control_call *c);
+enum gh_status control_doctor(struct control_call *c);
 enum gh_status control_live_now(struct control_call *c);
 enum gh_status control_live_history(struct control_call *c);
 enum gh_status control_events_list(struct control_call *c);

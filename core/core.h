@@ -22,6 +22,7 @@ struct gh_core_config {
 	uint32_t collect_every_s;           /* default 60 */
 	uint32_t collect_grace_s;           /* default 3600 */
 	uint32_t event_days;                /* default 90 */
+	const char *folder;                 /* data directory, for the doctor; NULL = none */
 	const char *access_log;             /* file; "" = off, "-" = stderr */
 };
 

@@ -15,6 +15,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/house.h"
+#include "core/house_gauges.h"
 #include "core/live_work.h"
 
 #define JSON_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(6))
@@ -48,6 +49,7 @@ struct live {
 	struct live_subscriber *told;
 
 	/* the sampler's */
+	struct house_gauges gauges;
 	uint64_t last_ns, shed_seen;
 	struct door_seen seen[LIVE_DOORS];
 };
@@ -137,6 +139,7 @@ void live_tick(struct live *l, bool keep)
 	struct live_sample s = { 0 };
 
 	l->last_ns = now;
+	house_gauges_look(l->core, &l->gauges);
 	own_sample(l, &s, passed_ns ? (double)passed_ns / 1e9 : 1);
 	sources_fill(l, &s, passed_ns);
 	if (!keep)

@@ -77,5 +77,6 @@ void cli_print_result(const struct cli *c, const json_t *result);
 int cli_serve(struct cli *c);
 int cli_fsck(struct cli *c);
 int cli_status(struct cli *c);
+int cli_doctor(struct cli *c);
 
 #endif

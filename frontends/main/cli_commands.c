@@ -70,6 +70,7 @@ const struct cli_command cli_commands[] = {
 	{ "defender clear", "defender.clear", "TENANT [USER]", 0, "forget failed logins", NULL },
 
 	{ "status", "status", "", O_WATCH, "what a running gateway is doing", cli_status },
+	{ "doctor", "doctor", "", 0, "is all well: configuration, ports, clocks, disk, schema; running or not", cli_doctor },
 	{ "fsck", "fsck", "", O_VERIFY, "check everything that is stored; also on a directory nobody serves", cli_fsck },
 	{ NULL, NULL, NULL, 0, NULL, NULL },
 };

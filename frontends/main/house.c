@@ -56,7 +56,7 @@ static enum gh_status blobs_start(const struct config *cfg, const struct datadir
 	return st;
 }
 
-static enum gh_status core_start(const struct config *cfg, struct house *h, char *err)
+static enum gh_status core_start(const struct config *cfg, const struct datadir *dir, struct house *h, char *err)
 {
 	struct gh_core_config cc = {
 		.meta = h->meta,
@@ -73,6 +73,7 @@ static enum gh_status core_start(const struct config *cfg, struct house *h, char
 		.collect_every_s = (uint32_t)(config_number(cfg, "collector.every") / 1000),
 		.collect_grace_s = (uint32_t)(config_number(cfg, "collector.grace") / 1000),
 		.event_days = (uint32_t)(config_number(cfg, "events.keep") / 86400000),
+		.folder = dir->path,
 		.access_log = config_text(cfg, "log.access"),
 	};
 
@@ -89,7 +90,7 @@ enum gh_status house_open(const struct config *cfg, const struct datadir *dir, b
 	if (!st)
 		st = blobs_start(cfg, dir, read_only, h, err);
 	if (!st && !read_only)
-		st = core_start(cfg, h, err);
+		st = core_start(cfg, dir, h, err);
 	if (st)
 		house_close(h);
 	return st;

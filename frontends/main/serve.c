@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/rcu.h"
 #include "core/control.h"
@@ -225,11 +226,13 @@ static void loops_busy(struct live_source *src, struct live_sample *sample, uint
 		cpu_ns += gh_loop_cpu_ns(s->loops[i]);
 	busy = passed_ns ? (float)((double)(cpu_ns - s->loops_cpu_ns) / (double)passed_ns / s->loop_count) : 0;
 	sample->loop_busy = busy < 1 ? busy : 1;
+	gh_metric_add(GH_M_LOOP_CPU, 0, (int64_t)(cpu_ns / GH_MS_NS - s->loops_cpu_ns / GH_MS_NS));
 	s->loops_cpu_ns = cpu_ns;
 }
 
 static void loops_tell(struct serve *s)
 {
+	gh_metric_set(GH_M_LOOPS, 0, s->loop_count);
 	s->loops_live.name = "loops";
 	s->loops_live.fill = loops_busy;
 	live_source_add(s->house.core, &s->loops_live);
