@@ -142,6 +142,9 @@ void live_tick(struct live *l, bool keep)
 	house_gauges_look(l->core, &l->gauges);
 	own_sample(l, &s, passed_ns ? (double)passed_ns / 1e9 : 1);
 	sources_fill(l, &s, passed_ns);
+	gh_metric_set(GH_M_QUEUE_WAITING, 0, s.queue_waiting);
+	gh_metric_set(GH_M_QUEUE_OLDEST, 0, s.queue_oldest_ms);
+	gh_metric_set(GH_M_BREAKERS_OPEN, 0, s.breakers_open);
 	if (!keep)
 		return;
 	pthread_mutex_lock(&l->lock);

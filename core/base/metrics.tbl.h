@@ -32,3 +32,6 @@ X(DESCRIPTORS_MAX, "descriptors_limit", GAUGE, NULL, NULL, "How many the process
 X(CLOCK_JUMPS, "clock_jumps_total", COUNTER, NULL, NULL, "Times that the wall clock was set by more than 2 s.")
 X(LOOP_CPU, "loop_cpu_milliseconds_total", COUNTER, NULL, NULL, "CPU time of all event loops.")
 X(LOOPS, "loops", GAUGE, NULL, NULL, "Event loops.")
+X(QUEUE_WAITING, "queue_waiting", GAUGE, NULL, NULL, "Operations waiting for their turn, once a second.")
+X(QUEUE_OLDEST, "queue_oldest_milliseconds", GAUGE, NULL, NULL, "How long the oldest of them has waited.")
+X(BREAKERS_OPEN, "breakers_open", GAUGE, NULL, NULL, "Circuit breakers that are not closed.")

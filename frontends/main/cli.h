@@ -38,6 +38,7 @@ struct cli {
 	const struct cli_command *command;
 	const char *dir, *config, *admin; /* NULL = not given */
 	bool json, help, check, watch, password_stdin;
+	bool quiet; /* cli_fail says nothing: the caller looks at the result */
 	json_t *args;                     /* of the control operation */
 	struct {
 		const char *key, *value, *where;

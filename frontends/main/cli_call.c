@@ -11,12 +11,15 @@
 #include "core/base/buf.h"
 #include "frontends/admin/admin.h"
 #include "frontends/main/config.h"
+#include "frontends/main/watch.h"
 
 #define REPLY_MAX (80u << 20)
 #define PASSWORD_MAX 1024
 
 int cli_fail(const struct cli *c, const char *status, const char *message)
 {
+	if (c->quiet)
+		return CLI_FAILED;
 	fprintf(stderr, "gatehouse: %s\n", message);
 	if (c->json) {
 		json_t *o = json_pack("{s:{s:s, s:s}}", "error", "status", status, "message", message);
@@ -195,20 +198,14 @@ int cli_password(struct cli *c)
 
 int cli_status(struct cli *c)
 {
+	json_t *result = NULL;
 	int rc;
 
-	do {
-		json_t *result = NULL;
-
-		rc = cli_call(c, &result, NULL);
-		if (!rc)
-			cli_print_result(c, result);
-		json_decref(result);
-		if (rc || !c->watch)
-			break;
-		putchar('\n');
-		fflush(stdout);
-		sleep(2);
-	} while (!ferror(stdout));
+	if (c->watch)
+		return cli_watch(c);
+	rc = cli_call(c, &result, NULL);
+	if (!rc)
+		cli_print_result(c, result);
+	json_decref(result);
 	return rc;
 }

@@ -31,7 +31,7 @@ const struct cli_option cli_options[] = {
 	{ "--after", "ID", CLI_STRING, "after", O_PAGE, "only what came after this event" },
 	{ "--limit", "N", CLI_NUMBER, "limit", O_PAGE, "at most so many" },
 	{ "--verify", NULL, CLI_TRUE, "verify", O_VERIFY, "read all content and compare checksums" },
-	{ "--watch", NULL, CLI_SPECIAL, NULL, O_WATCH, "again every two seconds" },
+	{ "--watch", NULL, CLI_SPECIAL, NULL, O_WATCH, "once a second: a picture on a terminal, else lines; --json: samples" },
 	{ NULL, NULL, CLI_GLOBAL, NULL, 0, NULL },
 };
 
