@@ -189,7 +189,7 @@ def watch(s):
     t.ok(len(frame) <= 8 and max(map(len, frame)) <= 40, 'and fits', str(frame))
     before = len(screen.frames())
     screen.read(2.5)
-    t.ok(1 <= len(screen.frames()) - before <= 4, 'it draws once a second', str(len(screen.frames()) - before))
+    t.ok(1 <= len(screen.frames()) - before <= 4 * gh.SLOW, 'it draws once a second', str(len(screen.frames()) - before))
     t.eq(screen.end(lambda: os.write(screen.master, b'q')), (0, True), 'q leaves, and the terminal is as it was')
     t.ok('\x1b[?1049l' in screen.text and '\x1b[?25h' in screen.text, 'on the first screen, with its cursor')
     screen = Screen(s)
