@@ -198,6 +198,8 @@ void access_log_write(struct access_log *l, const struct vfs_work *w)
 		add_quoted(b, "verb", w->verb);
 	if (w->reply_code)
 		add_number(b, "code", (uint64_t)w->reply_code);
+	if (r->rule)
+		add_number(b, "rule", r->rule);
 	add_quoted(b, "tenant", r->session ? vfs_session_tenant(r->session) : NULL);
 	add_quoted(b, "user", r->session ? vfs_session_user(r->session) : r->user);
 	add_quoted(b, "peer", r->peer);

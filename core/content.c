@@ -24,6 +24,7 @@ struct vfs_content {
 	struct blob_reader *reader;
 	unsigned reader_part;
 	unsigned refs; /* loop thread */
+	bool pull_only;
 	/* the fetch in flight or done */
 	bool fetching;
 	struct gh_job job;
@@ -63,6 +64,11 @@ struct vfs_content *content_new(struct gh_core *core, struct gh_loop *l, uint64_
 		at += parts[i].len;
 	}
 	return c;
+}
+
+void content_pull_only(struct vfs_content *c)
+{
+	c->pull_only = true;
 }
 
 static void content_unref(struct vfs_content *c)
@@ -164,7 +170,8 @@ enum gh_status content_read(struct vfs_content *c, uint64_t offset, void *buf, s
 bool vfs_content_fd(struct vfs_content *c, uint64_t offset, uint64_t length, int *ret_fd, uint64_t *ret_offset)
 {
 	const struct blob_ops *ops = c->core->blob_ops;
-	if (!(ops->caps & BLOB_CAP_FD) || length < SENDFILE_MIN_BYTES || c->count != 1 || c->fetching)
+	if (!(ops->caps & BLOB_CAP_FD) || length < SENDFILE_MIN_BYTES || c->count != 1 || c->fetching ||
+	    c->pull_only)
 		return false;
 	int fd;
 	off_t base;

@@ -7,6 +7,8 @@
 /* Parts are copied. Opens nothing yet. */
 struct vfs_content *content_new(struct gh_core *c, struct gh_loop *l, uint64_t tenant, uint64_t version, uint64_t size,
 				const struct meta_part *parts, unsigned count);
+/* No descriptor of it is given away: every byte passes through our memory and its checksums. */
+void content_pull_only(struct vfs_content *c);
 /* As vfs_content_pull for an operation: on a worker (may_block) it reads, on a loop it answers GH_AGAIN. */
 GH_MUST_CHECK enum gh_status content_read(struct vfs_content *c, uint64_t offset, void *buf, size_t len, bool may_block,
 					  size_t *ret_n);

@@ -13,6 +13,11 @@
  *   locks.list {tenant?}   locks.break {tenant, token}
  *   live.now {} -> a sample (core/live.h)   live.history {seconds?, points?, tenants?} -> {items: [sample...]}
  *   doctor {} -> items [{check, ok, level, says, do}]
+ *   switch.set {protocols?[], classes?[], tenant?, user?, host?, pod?, dc?, everywhere?, mode, for_s?|until?, message?,
+ *     why?, dry_run?} -> {scope, mode, until, hit: {sessions, uploads, downloads}; unless dry_run: id, live_after,
+ *     took_ms}   switch.list   switch.clear {id} | {scope as in set}
+ *   flag.list   flag.describe {key}   flag.set {key, value, percent?, scope and end as above, why?}   flag.clear {id}
+ *   session.list {tenant?, proto?, limit?}   session.kill {id} | {tenant, user?} -> {killed}   upload.list {tenant?}
  *   status {}   events.list {tenant?, after?, limit?}   fsck {verify?: bool}   defender.clear {tenant, user?}
  *
  * Lists are {"items": [...]}. Unknown or mistyped arguments are GH_INVALID with a message naming them.

@@ -46,6 +46,8 @@ static const char *type_name(enum control_type type)
 		return "a list of strings";
 	case CONTROL_ID:
 		return "an id";
+	case CONTROL_ANY:
+		return "a value";
 	}
 	return "something else";
 }
@@ -94,6 +96,9 @@ static bool take(const struct control_arg *a, const json_t *v)
 		return take_texts(v, a->into);
 	case CONTROL_ID:
 		return take_id(v, a->into);
+	case CONTROL_ANY:
+		*(const json_t **)a->into = v;
+		return true;
 	}
 	return false;
 }

@@ -8,14 +8,14 @@
 
 /* ---- arguments ---- */
 
-enum control_type { CONTROL_TEXT, CONTROL_BOOL, CONTROL_NUMBER, CONTROL_TEXTS, CONTROL_ID };
+enum control_type { CONTROL_TEXT, CONTROL_BOOL, CONTROL_NUMBER, CONTROL_TEXTS, CONTROL_ID, CONTROL_ANY };
 
 /* One argument: where its value goes. Texts stay the JSON's; an absent optional one leaves `into` as it was. */
 struct control_arg {
 	const char *name;
 	enum control_type type;
 	bool required;
-	void *into;  /* const char **, bool *, int64_t *, const json_t **, uint64_t * */
+	void *into;  /* const char **, bool *, int64_t *, const json_t **, uint64_t *; ANY: const json_t ** */
 	bool *given; /* may be NULL */
 };
 #define CONTROL_ARG_COUNT(args) (sizeof(args) / sizeof((args)[0]))
@@ -107,5 +107,15 @@ enum gh_status control_live_history(struct control_call *c);
 enum gh_status control_events_list(struct control_call *c);
 enum gh_status control_defender_clear(struct control_call *c);
 enum gh_status control_fsck(struct control_call *c);
+enum gh_status control_switch_set(struct control_call *c);
+enum gh_status control_switch_list(struct control_call *c);
+enum gh_status control_switch_clear(struct control_call *c);
+enum gh_status control_flag_list(struct control_call *c);
+enum gh_status control_flag_describe(struct control_call *c);
+enum gh_status control_flag_set(struct control_call *c);
+enum gh_status control_flag_clear(struct control_call *c);
+enum gh_status control_session_list(struct control_call *c);
+enum gh_status control_session_kill(struct control_call *c);
+enum gh_status control_upload_list(struct control_call *c);
 
 #endif

@@ -23,6 +23,7 @@ struct gh_core_config {
 	uint32_t collect_grace_s;           /* default 3600 */
 	uint32_t event_days;                /* default 90 */
 	const char *folder;                 /* data directory, for the doctor; NULL = none */
+	struct { const char *host, *pod, *dc; } place; /* where this gateway is, for rules; NULL or "" = unknown */
 	const char *access_log;             /* file; "" = off, "-" = stderr */
 };
 

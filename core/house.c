@@ -16,6 +16,8 @@
 #include "core/people/login.h"
 #include "core/people/loginname.h"
 #include "core/people/password.h"
+#include "core/sessions.h"
+#include "core/switches.h"
 #include "core/upkeep.h"
 
 static unsigned cpu_count(void)
@@ -46,12 +48,20 @@ static void fill_in_defaults(struct gh_core_config *cfg)
 		cfg->collect_grace_s = 3600;
 	if (!cfg->event_days)
 		cfg->event_days = 90;
+	cfg->place.host = cfg->place.host ? cfg->place.host : "";
+	cfg->place.pod = cfg->place.pod ? cfg->place.pod : "";
+	cfg->place.dc = cfg->place.dc ? cfg->place.dc : "";
 }
 
 static enum gh_status build(struct gh_core *c, char *err)
 {
 	const struct people_config people = { .credential_ttl_s = c->cfg.credential_ttl_s };
 	enum gh_status st = tenants_new(&c->tenants);
+	const struct switch_place here = { c->cfg.place.host, c->cfg.place.pod, c->cfg.place.dc };
+	if (st == GH_OK)
+		st = sessions_new(&c->sessions);
+	if (st == GH_OK)
+		st = switches_new(&here, &c->switches);
 	if (st == GH_OK)
 		st = node_cache_new(c->cfg.node_cache_bytes, &c->nodes);
 	if (st == GH_OK)
@@ -84,6 +94,8 @@ enum gh_status gh_core_new(const struct gh_core_config *cfg, struct gh_core **re
 	enum gh_status st = build(c, err);
 	if (st == GH_OK)
 		st = tenants_load(c);
+	if (st == GH_OK)
+		st = switches_load(c);
 	if (st != GH_OK) {
 		if (!err[0])
 			snprintf(err, 256, "cannot open the core: %s", gh_status_text(st));
@@ -96,7 +108,9 @@ enum gh_status gh_core_new(const struct gh_core_config *cfg, struct gh_core **re
 
 enum gh_status gh_core_start(struct gh_core *c)
 {
-	enum gh_status st = live_start(c->live);
+	enum gh_status st = switches_start(c);
+	if (st == GH_OK)
+		st = live_start(c->live);
 	if (st == GH_OK)
 		st = upkeep_start(c, &c->upkeep);
 	return st;
@@ -123,6 +137,7 @@ void gh_core_free(struct gh_core **cp)
 	gh_pool_free(&c->wait_pool); /* its jobs poke the upkeep */
 	gh_pool_free(&c->login_pool);
 	upkeep_stop(&c->upkeep);
+	switches_stop(c);
 	wait_for_pending(c);
 	access_log_free(&c->access);
 	node_cache_free(&c->nodes);
@@ -131,6 +146,8 @@ void gh_core_free(struct gh_core **cp)
 	tenants_free(&c->tenants);
 	people_free(&c->people);
 	gh_rcu_barrier();
+	switches_free(&c->switches);
+	sessions_free(&c->sessions);
 	pthread_rwlock_destroy(&c->trash_lock);
 	free(c);
 	*cp = NULL;
@@ -140,6 +157,8 @@ const char *gh_core_not_ready(struct gh_core *c)
 {
 	if (atomic_load(&c->stopping))
 		return "stopping";
+	if (vfs_not_ready(c))
+		return vfs_not_ready(c);
 	if (gh_pool_waiting(c->wait_pool) >= c->cfg.queue_max)
 		return "the queue for workers is full";
 	return NULL;

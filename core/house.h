@@ -19,6 +19,8 @@
 struct people;
 struct node_cache;
 struct access_log;
+struct sessions;
+struct switches;
 
 struct gh_core {
 	struct gh_core_config cfg;
@@ -32,6 +34,8 @@ struct gh_core {
 	struct access_log *access;
 	struct upkeep *upkeep;
 	struct live *live;
+	struct sessions *sessions; /* live ones of all doors */
+	struct switches *switches;
 	/* Trees in the making lie below the trash root until they are attached: the walker keeps out while copies run. */
 	pthread_rwlock_t trash_lock;
 	atomic_uint pending; /* requests and jobs that have not come home */

@@ -1,5 +1,6 @@
 /* stat, list, quota: what is there, as far as the caller may see it. */
 #include "core/place.h"
+#include "core/switches.h"
 
 static enum gh_status props_of(struct vfs_work *w, const struct meta_node *n, struct vfs_node *ret)
 {
@@ -60,7 +61,6 @@ enum gh_status op_stat(struct vfs_work *w)
 
 /* ---- list ---- */
 
-#define LIST_PAGE 1000u
 
 static enum gh_status page_props(struct vfs_work *w, uint64_t folder, const struct meta_page *page)
 {
@@ -164,7 +164,8 @@ enum gh_status op_list(struct vfs_work *w)
 
 	struct meta_call call = work_call(w);
 	struct meta_page page;
-	const unsigned limit = r->limit && r->limit < LIST_PAGE ? r->limit : LIST_PAGE;
+	const unsigned most = (unsigned)core_flag(r->core, VFS_FLAG_LIST_PAGE, r->proto, r->session, true);
+	const unsigned limit = r->limit && r->limit < most ? r->limit : most;
 	r->node_count = 0;
 	st = meta_list(r->core->meta, &call, w->tenant->id, p.node.id, r->after, limit, &page);
 	if (st == GH_OK)

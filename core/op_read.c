@@ -2,6 +2,7 @@
 #include "core/change.h"
 #include "core/content.h"
 #include "core/place.h"
+#include "core/switches.h"
 
 static enum gh_status read_inline(struct vfs_work *w, uint64_t length)
 {
@@ -37,6 +38,8 @@ static enum gh_status open_version(struct vfs_work *w, const struct meta_node *n
 	r->content = content_new(r->core, r->loop, w->tenant->id, n->version, n->size, parts, count);
 	if (!r->content)
 		return GH_NOMEM;
+	if (!core_flag(r->core, VFS_FLAG_SENDFILE, r->proto, r->session, w->may_block))
+		content_pull_only(r->content);
 	const uint64_t rest = n->size - r->offset;
 	const uint64_t length = r->length < rest ? r->length : rest;
 	return length <= r->inline_max ? read_inline(w, length) : GH_OK;

@@ -7,6 +7,7 @@
 #include "core/base/id.h"
 #include "core/change.h"
 #include "core/compact.h"
+#include "core/switches.h"
 #include "core/upload.h"
 
 /* No version has more parts than this; they are rewritten in the background long before. */
@@ -203,7 +204,8 @@ static enum gh_status commit_version(struct vfs_work *w, const struct place *p)
 	ch.batch.before_arg = w;
 	st = change_commit(&ch);
 	if (st == GH_OK) {
-		if (count > COMPACT_ABOVE && count % 32 == 1)
+		if (count > COMPACT_ABOVE && count % 32 == 1 &&
+		    core_flag(r->core, VFS_FLAG_COMPACT, r->proto, r->session, true))
 			compact_later(r->core, w->tenant, n.id);
 		r->created = !p->exists;
 		if (p->exists) {

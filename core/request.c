@@ -18,6 +18,7 @@
 #include "core/base/id.h"
 #include "core/base/metrics.h"
 #include "core/house.h"
+#include "core/switches.h"
 
 #define ARENA_BYTES (1u << 20)
 #define ARENA_LIST_BYTES (4u << 20)
@@ -137,6 +138,8 @@ static void count_result(const struct vfs_work *w)
 	case GH_CLASS_CALLER:
 	case GH_CLASS_TENANT:
 		gh_metric_add(GH_M_REFUSED, p, 1);
+		if (w->req.rule)
+			gh_metric_add(GH_M_SWITCHED, p, 1);
 		break;
 	case GH_CLASS_DEPENDENCY:
 	case GH_CLASS_INTERNAL:
@@ -260,8 +263,11 @@ enum vfs_submitted vfs_submit(struct vfs_req *r, vfs_done_fn *done, void *door)
 		return finish_here(w, GH_NOMEM);
 	if (atomic_load_explicit(&r->core->stopping, memory_order_relaxed))
 		return finish_here(w, GH_STOPPING);
-	/* The switchboard is asked here, before anything is looked up: its place. */
-	if (row->fast) {
+	/* The switchboard, before anything is looked up. */
+	const enum gh_status shut = switches_gate(w);
+	if (shut != GH_OK)
+		return finish_here(w, shut);
+	if (row->fast && core_flag(r->core, VFS_FLAG_FASTPATH, r->proto, r->session, false)) {
 		const enum gh_status st = run_attempts(w);
 		if (st != GH_AGAIN) {
 			gh_metric_add(GH_M_FASTPATH, 0, 1);

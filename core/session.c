@@ -9,6 +9,7 @@
 #include "core/house.h"
 #include "core/people/login.h"
 #include "core/people/loginname.h"
+#include "core/switches.h"
 
 enum { LOGIN_CACHED, LOGIN_VERIFIED, LOGIN_FAILED, LOGIN_THROTTLED }; /* order of the metric's values */
 
@@ -84,6 +85,13 @@ static enum gh_status tenant_meant(struct vfs_work *w, const struct login_name *
 
 static enum gh_status welcome(struct vfs_work *w, struct tenant *t, const struct people_answer *who)
 {
+	bool may_except;
+	const enum gh_status st = switches_login(w, t->id, who->user, &may_except);
+	if (st != GH_OK)
+		return st;
+	w->req.message = NULL; /* of a refusal that this user is excepted from */
+	w->req.retry_after_s = 0;
+	w->req.rule = 0;
 	vfs_session_unref(&w->req.new_session);
 	w->req.new_session = session_new(t, who->user, who->gen, who->user_name);
 	if (!w->req.new_session)
@@ -135,6 +143,13 @@ enum gh_status op_login(struct vfs_work *w)
 		r->message = "this tenant is disabled";
 		return GH_OFF;
 	}
+	/* The tenant is known now: is this door shut for it? Where one of its users is excepted, whoever logs in is told
+	 * only once it is known that it is not that one - with a wrong password too, because a sync client that hears 401
+	 * for a shut door asks its user for another password. */
+	bool may_except = false;
+	enum gh_status shut = t ? switches_login(w, t->id, 0, &may_except) : GH_OK;
+	if (shut != GH_OK && !may_except)
+		return shut;
 	struct people_ask ask = {
 		.tenant = t ? t->id : 0,
 		.user_key = n.key,
@@ -143,8 +158,10 @@ enum gh_status op_login(struct vfs_work *w)
 		.prefix = r->peer_prefix,
 		.now_ns = gh_mono_ns(),
 	};
-	if (w->may_block)
-		return verify(w, t, &ask);
+	if (w->may_block) {
+		st = verify(w, t, &ask);
+		return st == GH_UNAUTH && shut != GH_OK ? shut : st;
+	}
 	struct people_answer who = { .user_name = n.user };
 	if (!t || !people_cached(r->core->people, t->id, n.key, r->password, r->proto, ask.now_ns, &who.user, &who.gen))
 		return GH_AGAIN;

@@ -113,6 +113,16 @@ uint64_t vfs_upload_received(const struct vfs_upload *u)
 	return u->received;
 }
 
+const char *vfs_upload_path(const struct vfs_upload *u)
+{
+	return u->path->text;
+}
+
+uint64_t vfs_upload_declared(const struct vfs_upload *u)
+{
+	return u->declared;
+}
+
 void vfs_upload_abort(struct vfs_upload **up)
 {
 	struct vfs_upload *u = *up;

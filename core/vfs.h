@@ -41,8 +41,10 @@ enum vfs_op {
 	VFS_OP_COUNT
 };
 enum vfs_class {
-	VFS_C_LOGIN, VFS_C_LOOKUP, VFS_C_LIST, VFS_C_READ, VFS_C_WRITE, VFS_C_CHANGE, VFS_C_BULK, VFS_C_WATCH
+	VFS_C_LOGIN, VFS_C_LOOKUP, VFS_C_LIST, VFS_C_READ, VFS_C_WRITE, VFS_C_CHANGE, VFS_C_BULK, VFS_C_WATCH,
+	VFS_CLASS_COUNT
 };
+const char *vfs_class_name(enum vfs_class c); /* "lookup" */
 struct vfs_op_row {
 	const char *name;
 	enum vfs_class class;
@@ -173,6 +175,7 @@ struct vfs_req {
 	struct vfs_cond *cond;
 	uint32_t deadline_ms; /* 0 = the default of the operation's class */
 	const char *peer;     /* address text */
+	bool secure;          /* the client's connection is under TLS */
 	/* login */
 	const char *host, *user, *password; /* user may be tenant/user or user$tenant; host: HTTP Host, FTP HOST, or "" */
 	uint64_t peer_prefix;               /* from vfs_peer_prefix */
@@ -198,6 +201,7 @@ struct vfs_req {
 	enum gh_status status;
 	uint32_t retry_after_s;     /* with TENANT statuses and THROTTLED, TRIPPED */
 	const char *message;        /* words of the administrator or detail for people; may be NULL */
+	uint64_t rule;              /* of the switchboard, that refused it; 0 = none */
 	const char *blocker;        /* GH_LOCKED: user who holds the lock; its root in blocker_path */
 	const char *blocker_path;
 	struct vfs_node node;       /* stat; the written or created node */
@@ -260,7 +264,28 @@ void vfs_upload_take(struct vfs_req *req, struct vfs_upload **ret); /* from a fi
 GH_MUST_CHECK enum gh_status vfs_upload_push(struct vfs_upload *u, const void *data, size_t len, void (*ready)(void *arg),
 					     void *arg);
 uint64_t vfs_upload_received(const struct vfs_upload *u);
+const char *vfs_upload_path(const struct vfs_upload *u);  /* canonical */
+uint64_t vfs_upload_declared(const struct vfs_upload *u); /* UINT64_MAX: no length was said */
 void vfs_upload_abort(struct vfs_upload **u); /* loop; leaves NULL; accepts NULL inside */
+
+/* ---- the switchboard, as doors see it ----
+ * vfs_submit asks it for every operation. These are for what is no operation yet. Loop thread. */
+
+/* How does this door stand for somebody who is not known yet, but perhaps by the host name used (or "")? NULL: open.
+ * Else a finished request that carries the refusal (status, message, retry_after_s); the caller frees it. */
+struct vfs_req *vfs_req_shut(struct gh_core *core, struct gh_loop *loop, enum vfs_proto proto, bool secure,
+			     const char *host);
+/* Why no new work should be sent here, though doors are open (this host is being drained); NULL: nothing. Any thread. */
+const char *vfs_not_ready(struct gh_core *core);
+
+/* Feature flags: flags.tbl.h. Under 100 ns. s may be NULL. */
+enum vfs_flag {
+#define X(sym, key, type, fallback, min, max, help) VFS_FLAG_##sym,
+#include "core/flags.tbl.h"
+#undef X
+	VFS_FLAG_COUNT
+};
+int64_t vfs_flag(struct gh_core *core, enum vfs_flag flag, enum vfs_proto proto, const struct vfs_session *s);
 
 /* ---- small things doors share ---- */
 uint64_t vfs_peer_prefix(const struct sockaddr *sa); /* IPv4 address or IPv6 /64, for the defender */

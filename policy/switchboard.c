@@ -22,6 +22,7 @@ struct rule {
 	struct switch_rule r; /* texts in the board's memory */
 	unsigned what;        /* 0: a switch; else 1 + the flag's index */
 	unsigned protos, classes; /* that it matches */
+	bool by_place;
 };
 
 struct bucket {
@@ -140,7 +141,7 @@ void switchboard_ask(const struct switchboard *b, const struct switch_ask *ask, 
 				       .rule = r->r.id,
 				       .message = r->r.message,
 				       .expires_ms = r->r.expires_ms,
-				       .by_class = r->r.classes != 0 };
+				       .by_place = r->by_place };
 }
 
 int64_t switchboard_flag(const struct switchboard *b, unsigned flag, const struct switch_ask *ask, int64_t now_ms)
@@ -233,7 +234,9 @@ static unsigned rules_choose(struct switchboard *b, const struct switch_rule *ru
 		b->rules[b->count++] = (struct rule){ .r = *r,
 						      .what = what,
 						      .protos = switch_protos_matched(r->protocols),
-						      .classes = r->classes ? r->classes : SWITCH_CLASSES_ALL };
+						      .classes = r->classes ? r->classes : SWITCH_CLASSES_ALL,
+						      .by_place = switch_given(r->host) || switch_given(r->pod) ||
+								  switch_given(r->dc) };
 	}
 	if (b->count > SWITCH_RULES_MAX) {
 		qsort(b->rules, b->count, sizeof(*b->rules), newest_first);

@@ -94,7 +94,7 @@ struct switch_answer {
 	uint64_t rule;         /* id; 0 = none */
 	const char *message;   /* the board's memory: valid while the board is; "" = none */
 	int64_t expires_ms;
-	bool by_class;         /* the rule names classes: other operations of the same caller may be open */
+	bool by_place;         /* it names a host, pod or data centre: this one */
 };
 /* The rule that decides. Any thread, no lock, under 100 ns whatever the number of rules, as long as the best matching
  * rule has not expired since the board was built (then a walk over its rules). */

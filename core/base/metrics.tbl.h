@@ -4,6 +4,8 @@
 X(REQUESTS, "requests_total", COUNTER, "door", "internal webdav ftp rest web admin", "Operations submitted to the core.")
 X(ERRORS, "request_errors_total", COUNTER, "door", "internal webdav ftp rest web admin", "Operations that ended in a DEPENDENCY or INTERNAL status.")
 X(REFUSED, "requests_refused_total", COUNTER, "door", "internal webdav ftp rest web admin", "Operations that ended in a CALLER or TENANT status.")
+X(SWITCHED, "switch_refused_total", COUNTER, "door", "internal webdav ftp rest web admin", "Operations and connections that a rule of the switchboard refused.")
+X(SWITCH_RULES, "switch_rules", GAUGE, NULL, NULL, "Rules on this gateway's board: kill switches and flags.")
 X(LATENCY, "request_seconds", HISTOGRAM, "door", "internal webdav ftp rest web admin", "From submission to completion of an operation. Cached logins and the begin of a write are no operations of their own here.")
 X(FASTPATH, "fastpath_total", COUNTER, "path", "loop worker", "Operations completed on the loop, and those handed to a worker.")
 X(CONNECTIONS, "connections", GAUGE, "door", "internal webdav ftp rest web admin", "Open client connections (HTTP counts under webdav).")

@@ -77,8 +77,14 @@ struct ftp_answer ftp_answer_of(enum gh_status st)
 		return (struct ftp_answer){ 552, "The quota is used up." };
 	case GH_OFF:
 		return (struct ftp_answer){ 421, "This service is switched off." };
+	case GH_DRAINING:
+		return (struct ftp_answer){ 421, "This service is being shut; please come back later." };
+	case GH_SUSPENDED:
+		return (struct ftp_answer){ 450, "This is switched off for now; try again later." };
 	case GH_READONLY:
 		return (struct ftp_answer){ 450, "Read-only for now; try again later." };
+	case GH_FROZEN:
+		return (struct ftp_answer){ 550, "Read-only." };
 	case GH_BUSY:
 		return (struct ftp_answer){ 450, "Overloaded; try again shortly." };
 	case GH_IO:

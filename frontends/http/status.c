@@ -20,6 +20,7 @@ int http_code_of(enum gh_status st)
 		return 401;
 	case GH_DENIED:
 	case GH_PROTECTED:
+	case GH_FROZEN: /* lasting: waiting does not help */
 	case GH_SAMEFILE:
 	case GH_LOOP:
 		return 403;
@@ -49,6 +50,8 @@ int http_code_of(enum gh_status st)
 	case GH_UNSUPPORTED:
 		return 501;
 	case GH_OFF:
+	case GH_DRAINING:
+	case GH_SUSPENDED:
 	case GH_READONLY:
 	case GH_BUSY:
 	case GH_DATABASE:

@@ -55,7 +55,10 @@ int dav_code(const struct http_ex *ex, enum gh_status st)
 	case GH_THROTTLED:
 	case GH_QUOTA:
 	case GH_OFF:
+	case GH_DRAINING:
+	case GH_SUSPENDED:
 	case GH_READONLY:
+	case GH_FROZEN:
 	case GH_BUSY:
 	case GH_IO:
 	case GH_NOSPACE:
@@ -121,7 +124,10 @@ static const char *precondition_of(const struct http_ex *ex, enum gh_status st, 
 	case GH_GONE:
 	case GH_THROTTLED:
 	case GH_OFF:
+	case GH_DRAINING:
+	case GH_SUSPENDED:
 	case GH_READONLY:
+	case GH_FROZEN:
 	case GH_BUSY:
 	case GH_IO:
 	case GH_DAMAGED:

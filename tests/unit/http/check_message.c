@@ -348,7 +348,7 @@ START_TEST(codes_follow_the_class_of_a_status)
 			ck_assert((code >= 400 && code < 500) || code == 501 || code == 507);
 			break;
 		case GH_CLASS_TENANT:
-			ck_assert(code == 429 || code == 503 || code == 507);
+			ck_assert(code == 429 || code == 503 || code == 507 || (st == GH_FROZEN && code == 403));
 			break;
 		case GH_CLASS_DEPENDENCY:
 		case GH_CLASS_INTERNAL:

@@ -480,7 +480,7 @@ static void compare_with_oracle(const struct switch_rule *r, unsigned n, const s
 	ck_assert_uint_eq(got.rule, want ? want->id : 0);
 	ck_assert_int_eq(got.mode, want ? want->mode : SWITCH_ON);
 	ck_assert_int_eq(got.expires_ms, want ? want->expires_ms : SWITCH_NEVER);
-	ck_assert_int_eq(got.by_class, want && want->classes);
+	ck_assert_int_eq(got.by_place, want && (want->host || want->pod || want->dc));
 	if (want && want->mode != SWITCH_ON)
 		ck_assert(!switchboard_quiet(b, a.proto));
 	for (unsigned f = 0; f < 2; f++) {
