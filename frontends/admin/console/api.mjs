@@ -26,18 +26,16 @@ export class ApiError extends Error {
 	get advice() {
 		if (this.status === 0)
 			return 'Check that the gateway runs and that this computer reaches its admin address, then try again.';
-		if (this.missing)
-			return 'This gateway does not offer it. A newer release may.';
-		if (this.status === 401)
-			return 'Sign in again.';
-		if (this.status === 403)
-			return 'An owner can give your account another role under Operators.';
+		if (this.missing) return 'This gateway does not offer it. A newer release may.';
+		if (this.status === 401) return 'Sign in again.';
+		if (this.status === 403) return 'An owner can give your account another role under Operators.';
 		if (this.status === 429 || this.reason === 'throttled')
-			return this.retryAfter ? `Wait ${this.retryAfter} s, then try again.` : 'Wait a little, then try again.';
+			return this.retryAfter
+				? `Wait ${this.retryAfter} s, then try again.`
+				: 'Wait a little, then try again.';
 		if (this.reason === 'conflict' || this.reason === 'stale')
 			return 'Somebody changed the same thing meanwhile. Look at it again, then repeat the change.';
-		if (this.reason === 'exists')
-			return 'Take another name, or change the one that is there.';
+		if (this.reason === 'exists') return 'Take another name, or change the one that is there.';
 		if (this.status >= 500)
 			return 'Nothing of it was stored unless the list shows it. The Health page and the log of the gateway say more.';
 		return 'Mend what the message names, then try again.';
@@ -56,12 +54,14 @@ async function request(path, options) {
 	try {
 		body = text ? JSON.parse(text) : {};
 	} catch {
-		body = { detail: response.ok ? 'The answer could not be read.' : `The gateway answered ${response.status}.` };
-		if (response.ok)
-			throw new ApiError(response.status, body);
+		body = {
+			detail: response.ok
+				? 'The answer could not be read.'
+				: `The gateway answered ${response.status}.`,
+		};
+		if (response.ok) throw new ApiError(response.status, body);
 	}
-	if (response.ok)
-		return body;
+	if (response.ok) return body;
 	if (body.retry_after === undefined && response.headers.get('Retry-After'))
 		body.retry_after = response.headers.get('Retry-After');
 	throw new ApiError(response.status, body);
@@ -69,8 +69,7 @@ async function request(path, options) {
 
 function post(path, args) {
 	const headers = { 'Content-Type': 'application/json' };
-	if (csrf)
-		headers['X-CSRF-Token'] = csrf;
+	if (csrf) headers['X-CSRF-Token'] = csrf;
 	return request(path, { method: 'POST', headers, body: JSON.stringify(args) });
 }
 
@@ -78,14 +77,12 @@ function post(path, args) {
 export async function call(op, args = {}) {
 	const given = {};
 	for (const [name, value] of Object.entries(args)) {
-		if (value !== undefined && value !== '')
-			given[name] = value;
+		if (value !== undefined && value !== '') given[name] = value;
 	}
 	try {
 		return await post(op, given);
 	} catch (error) {
-		if (error.status === 401)
-			signedOut();
+		if (error.status === 401) signedOut();
 		throw error;
 	}
 }

@@ -19,12 +19,32 @@ import { Locks } from './pages/locks.mjs';
 import { Operators } from './pages/operators.mjs';
 
 const GROUPS = [
-	{ name: 'Watch', pages: [
-		['overview', 'Overview', Overview], ['sessions', 'Sessions', Sessions], ['audit', 'Audit', Audit], ['health', 'Health', Health]] },
-	{ name: 'Steer', pages: [
-		['switchboard', 'Switchboard', Switchboard], ['breakers', 'Breakers', Breakers], ['tenants', 'Tenants', Tenants], ['flags', 'Flags', Flags]] },
-	{ name: 'People and files', pages: [
-		['people', 'Users and groups', People], ['rights', 'Rights', Rights], ['locks', 'Locks', Locks]] },
+	{
+		name: 'Watch',
+		pages: [
+			['overview', 'Overview', Overview],
+			['sessions', 'Sessions', Sessions],
+			['audit', 'Audit', Audit],
+			['health', 'Health', Health],
+		],
+	},
+	{
+		name: 'Steer',
+		pages: [
+			['switchboard', 'Switchboard', Switchboard],
+			['breakers', 'Breakers', Breakers],
+			['tenants', 'Tenants', Tenants],
+			['flags', 'Flags', Flags],
+		],
+	},
+	{
+		name: 'People and files',
+		pages: [
+			['people', 'Users and groups', People],
+			['rights', 'Rights', Rights],
+			['locks', 'Locks', Locks],
+		],
+	},
 	{ name: 'Console', pages: [['operators', 'Operators', Operators]] },
 ];
 const PAGES = new Map(GROUPS.flatMap((g) => g.pages.map(([key, , page]) => [key, page])));
@@ -61,12 +81,16 @@ function Header({ menu, setMenu }) {
 			app.set({ phase: 'signed-out', who: null, note: 'You are signed out.' });
 		} catch (error) {
 			app.set({ phase: 'signed-out', who: null, note: '' });
-			toast(`${error.message} Your session may still be open there; it ends by itself.`, { kind: 'bad' });
+			toast(`${error.message} Your session may still be open there; it ends by itself.`, {
+				kind: 'bad',
+			});
 		}
 	}
 	return html`<header class="top">
-		<button type="button" class="menu" aria-expanded=${menu} aria-controls="pages" onClick=${() => setMenu(!menu)}>Menu</button>
-		<a class="brand" href="#/overview"><img src="console/icon.svg" alt="" width="26" height="26" /> Gatehouse</a>
+		<button type="button" class="menu" aria-expanded=${menu} aria-controls="pages"
+			onClick=${() => setMenu(!menu)}>Menu</button>
+		<a class="brand" href="#/overview"><img src="console/icon.svg" alt="" width="26"
+			height="26" /> Gatehouse</a>
 		<span class="stream" role="status" aria-label="Live data"><${Status} kind=${kind}>${word}<//></span>
 		<span class="who" title="Signed in as ${who.name}, ${who.role}"><b>${who.name}</b> ${who.role}</span>
 		<button type="button" onClick=${leave}>Sign out</button>
@@ -75,12 +99,16 @@ function Header({ menu, setMenu }) {
 
 function Navigation({ page, open }) {
 	return html`<nav id="pages" class=${open ? 'open' : ''} aria-label="Pages">
-		${GROUPS.map((g) => html`<div class="nav-group" key=${g.name}>
+		${GROUPS.map(
+			(g) => html`<div class="nav-group" key=${g.name}>
 			<p class="nav-title">${g.name}</p>
-			<ul>${g.pages.map(([key, label]) => html`<li key=${key}>
+			<ul>${g.pages.map(
+				([key, label]) => html`<li key=${key}>
 				<a href="#/${key}" aria-current=${key === page ? 'page' : undefined}>${label}</a>
-			</li>`)}</ul>
-		</div>`)}
+			</li>`,
+			)}</ul>
+		</div>`,
+		)}
 	</nav>`;
 }
 
@@ -108,7 +136,8 @@ function Frame() {
 		<${Header} menu=${menu} setMenu=${setMenu} />
 		<${Navigation} page=${at.page} open=${menu} />
 		<main id="content" tabindex="-1">
-			${role === 'viewer' && html`<p class="note info slim">You are a viewer: everything can be looked at, nothing changed.</p>`}
+			${role === 'viewer' && html`<p
+				class="note info slim">You are a viewer: everything can be looked at, nothing changed.</p>`}
 			<${Shown} key=${at.page + at.rest.join('/')} rest=${at.rest} query=${at.query} />
 		</main>
 	</div>`;
@@ -116,8 +145,7 @@ function Frame() {
 
 function Console() {
 	const phase = useStore(app, (s) => s.phase);
-	if (phase === 'loading')
-		return html`<main class="alone" aria-busy="true"><p>Loading the console …</p></main>`;
+	if (phase === 'loading') return html`<main class="alone" aria-busy="true"><p>Loading the console …</p></main>`;
 	return html`${phase === 'signed-in' ? html`<${Frame} />` : html`<${SignIn} enter=${enter} />`}
 		<${Questions} /><${Toasts} />`;
 }
@@ -129,10 +157,13 @@ async function enter(who) {
 }
 
 api.onSignedOut(() => {
-	if (app.get().phase !== 'signed-in')
-		return;
+	if (app.get().phase !== 'signed-in') return;
 	live.stop();
-	app.set({ phase: 'signed-out', who: null, note: 'Your session has ended. Sign in again to go on where you were.' });
+	app.set({
+		phase: 'signed-out',
+		who: null,
+		note: 'Your session has ended. Sign in again to go on where you were.',
+	});
 });
 
 async function begin() {

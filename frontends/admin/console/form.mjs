@@ -3,32 +3,33 @@ import { html, useId, useRef, useState } from './lib.mjs';
 import { ErrorNote } from './ui.mjs';
 
 // submit: async values -> anything; an error of it is shown above the buttons and the form keeps what was typed.
-// reset: empty the fields afterwards.
+// reset: empty the fields afterwards. Without action there is no button: what is typed or chosen holds at once
+// (onInput).
 export function Form({ submit, action, cancel, children, danger, reset, inline, name, onInput }) {
 	const [busy, setBusy] = useState(false);
 	const [error, setError] = useState(null);
 	const box = useRef(null);
 	async function send(event) {
 		event.preventDefault();
-		if (busy)
-			return;
+		if (busy) return;
 		setBusy(true);
 		setError(null);
 		try {
 			await submit(read(box.current));
-			if (reset && box.current)
-				box.current.reset();
+			if (reset && box.current) box.current.reset();
 		} catch (problem) {
 			setError(problem);
 		}
 		setBusy(false);
 	}
-	return html`<form ref=${box} class=${inline ? 'inline' : ''} onSubmit=${send} onInput=${onInput && (() => onInput(read(box.current)))}
+	return html`<form ref=${box} class=${inline ? 'inline' : ''} onSubmit=${send}
+		onInput=${onInput && (() => onInput(read(box.current)))}
 		aria-label=${name} aria-busy=${busy}>
 		<div class="fields">${children}</div>
 		<${ErrorNote} error=${error} />
 		<div class="form-actions">
-			<button type="submit" class=${danger ? 'danger' : 'primary'} aria-disabled=${busy}>${busy ? 'Working …' : action}</button>
+			${action && html`<button type="submit" class=${danger ? 'danger' : 'primary'}
+				aria-disabled=${busy}>${busy ? 'Working …' : action}</button>`}
 			${cancel && html`<button type="button" onClick=${cancel}>Cancel</button>`}
 		</div>
 	</form>`;
@@ -38,17 +39,14 @@ export function Form({ submit, action, cancel, children, danger, reset, inline, 
 export function read(form) {
 	const values = {};
 	for (const field of form.elements) {
-		if (!field.name)
-			continue;
+		if (!field.name) continue;
 		if (field.type === 'checkbox' && field.dataset.list) {
 			values[field.name] = values[field.name] || [];
-			if (field.checked)
-				values[field.name].push(field.value);
+			if (field.checked) values[field.name].push(field.value);
 		} else if (field.type === 'checkbox') {
 			values[field.name] = field.checked;
 		} else if (field.type === 'radio') {
-			if (field.checked)
-				values[field.name] = field.value;
+			if (field.checked) values[field.name] = field.value;
 		} else {
 			values[field.name] = field.type === 'password' ? field.value : field.value.trim();
 		}
@@ -63,12 +61,13 @@ export function Field({ label, help, name, type = 'text', options, value, area, 
 	let control;
 	if (options)
 		control = html`<select ...${given}>
-			${options.map((o) => html`<option value=${o.value} selected=${o.value === value}>${o.label}</option>`)}
+			${options.map((o) => html`<option value=${o.value} selected=${o.value === value}>${o.label}
+				</option>`)}
 		</select>`;
-	else if (area)
-		control = html`<textarea rows="2" ...${given} defaultValue=${value}></textarea>`;
+	else if (area) control = html`<textarea rows="2" ...${given} defaultValue=${value}></textarea>`;
 	else
-		control = html`<input type=${type} autocomplete="off" spellcheck=${false} ...${given} defaultValue=${value} />`;
+		control = html`<input type=${type} autocomplete="off" spellcheck=${false} ...${given}
+			defaultValue=${value} />`;
 	return html`<div class="field ${more.required ? 'required' : ''}">
 		<label for=${id}>${label}</label>
 		${control}
@@ -79,7 +78,8 @@ export function Field({ label, help, name, type = 'text', options, value, area, 
 export function Check({ label, help, name, checked, ...more }) {
 	const id = useId();
 	return html`<div class="field check">
-		<input type="checkbox" id=${id} name=${name} defaultChecked=${checked} aria-describedby=${help ? `${id}-help` : undefined} ...${more} />
+		<input type="checkbox" id=${id} name=${name} defaultChecked=${checked}
+			aria-describedby=${help ? `${id}-help` : undefined} ...${more} />
 		<label for=${id}>${label}</label>
 		${help && html`<p class="hint" id="${id}-help">${help}</p>`}
 	</div>`;
@@ -91,13 +91,16 @@ export function Choice({ legend, help, name, options, value, several }) {
 	return html`<fieldset aria-describedby=${help ? `${id}-help` : undefined}>
 		<legend>${legend}</legend>
 		<div class=${several ? 'choices' : 'choices tall'}>
-			${options.map((o, i) => html`<div class="choice">
-				<input type=${several ? 'checkbox' : 'radio'} id="${id}-${i}" name=${name} value=${o.value} data-list=${several ? 1 : undefined}
+			${options.map(
+				(o, i) => html`<div class="choice">
+				<input type=${several ? 'checkbox' : 'radio'} id="${id}-${i}" name=${name}
+					value=${o.value} data-list=${several ? 1 : undefined}
 					defaultChecked=${several ? (value || []).includes(o.value) : o.value === value}
 					aria-describedby=${o.help ? `${id}-${i}-help` : undefined} />
 				<label for="${id}-${i}">${o.label}</label>
 				${o.help && html`<p class="hint" id="${id}-${i}-help">${o.help}</p>`}
-			</div>`)}
+			</div>`,
+			)}
 		</div>
 		${help && html`<p class="hint" id="${id}-help">${help}</p>`}
 	</fieldset>`;
@@ -107,21 +110,17 @@ export function Choice({ legend, help, name, options, value, several }) {
 
 // '' -> undefined (leave alone); throws what is wrong.
 export function number(text, label) {
-	if (text === '' || text === undefined)
-		return undefined;
+	if (text === '' || text === undefined) return undefined;
 	const n = Number(text);
-	if (!Number.isInteger(n) || n < 0)
-		throw new Error(`${label}: a whole number, please.`);
+	if (!Number.isInteger(n) || n < 0) throw new Error(`${label}: a whole number, please.`);
 	return n;
 }
 
 // 500, 10 GiB, 1.5T -> bytes
 export function size(text, label) {
-	if (text === '' || text === undefined)
-		return undefined;
+	if (text === '' || text === undefined) return undefined;
 	const match = /^([0-9]+(?:\.[0-9]+)?)\s*([kmgtp]?)(?:i?b)?$/i.exec(text);
-	if (!match)
-		throw new Error(`${label}: a size such as 500 MiB or 2 TiB, please.`);
+	if (!match) throw new Error(`${label}: a size such as 500 MiB or 2 TiB, please.`);
 	return Math.round(Number(match[1]) * 1024 ** ' kmgtp'.indexOf(match[2].toLowerCase() || ' '));
 }
 

@@ -7,8 +7,7 @@ export function createStore(state) {
 		get: () => state,
 		set(patch) {
 			state = { ...state, ...patch };
-			for (const fn of [...listeners])
-				fn(state);
+			for (const fn of [...listeners]) fn(state);
 		},
 		subscribe(fn) {
 			listeners.add(fn);
@@ -30,11 +29,11 @@ export function useStore(store, select = (s) => s) {
 
 export const app = createStore({
 	phase: 'loading', // loading, signed-out, signed-in
-	note: '',         // why one is signed out
-	who: null,        // {name, role}
-	ops: null,        // Map of operation -> role; null: not known
-	stream: 'off',    // off, connecting, live, lost, missing
-	changes: {},      // what -> how often it changed since
+	note: '', // why one is signed out
+	who: null, // {name, role}
+	ops: null, // Map of operation -> role; null: not known
+	stream: 'off', // off, connecting, live, lost, missing
+	changes: {}, // what -> how often it changed since
 	toasts: [],
 });
 
@@ -55,8 +54,7 @@ export function has(op) {
 // May the one who is signed in? Only to leave out what would be refused: the gateway decides.
 export function may(op) {
 	const { ops, who } = app.get();
-	if (!who || !has(op))
-		return false;
+	if (!who || !has(op)) return false;
 	const needed = (ops && ops.get(op)) || (LOOKS.test(op) ? 'viewer' : 'operator');
 	return (ROLES[who.role] ?? 0) >= (ROLES[needed] ?? 2);
 }
@@ -67,8 +65,7 @@ let toastId = 0;
 export function toast(text, more = {}) {
 	const id = ++toastId;
 	app.set({ toasts: [...app.get().toasts, { id, text, kind: 'ok', ...more }] });
-	if (!more.stay)
-		setTimeout(() => dropToast(id), more.undo ? 20000 : 8000);
+	if (!more.stay) setTimeout(() => dropToast(id), more.undo ? 20000 : 8000);
 	return id;
 }
 

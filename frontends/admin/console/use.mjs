@@ -14,15 +14,18 @@ export function useOp(op, args = {}, { every = 0, on = '', skip = false } = {}) 
 
 	const reload = useCallback(async () => {
 		const turn = ++newest.current;
-		if (skip || missing)
-			return;
+		if (skip || missing) return;
 		try {
 			const data = await call(op, args);
-			if (turn === newest.current)
-				setState({ data, error: null, loading: false, key });
+			if (turn === newest.current) setState({ data, error: null, loading: false, key });
 		} catch (error) {
 			if (turn === newest.current)
-				setState((old) => ({ data: old.key === key ? old.data : null, error, loading: false, key }));
+				setState((old) => ({
+					data: old.key === key ? old.data : null,
+					error,
+					loading: false,
+					key,
+				}));
 		}
 	}, [key, skip, missing]);
 
@@ -33,8 +36,7 @@ export function useOp(op, args = {}, { every = 0, on = '', skip = false } = {}) 
 		};
 	}, [reload, changes]);
 	useEffect(() => {
-		if (!every || skip || missing)
-			return undefined;
+		if (!every || skip || missing) return undefined;
 		const timer = setInterval(() => document.hidden || reload(), every * 1000);
 		return () => clearInterval(timer);
 	}, [reload, every, skip, missing]);

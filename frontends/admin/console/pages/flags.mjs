@@ -16,19 +16,42 @@ export function Flags() {
 		{ label: 'What it does', wide: true, value: (f) => f.help || '' },
 		{ label: 'Type', value: (f) => f.type || '' },
 		{ label: 'Normally', num: true, value: (f) => text(f.default ?? f.fallback) },
-		{ label: 'Set to', wide: true, value: (f) => rules(f).length, cell: (f) => (rules(f).length
-			? html`<ul class="plain">${rules(f).map((r) => html`<li><b>${text(r.value)}</b> ${about(r)}</li>`)}</ul>` : html`<span class="dim">as normally</span>`) },
-		...(may('flag.set') ? [{ label: '', cell: (f) => html`<button type="button" aria-label="Set ${f.key}" onClick=${() => setChosen(f)}>Set</button>
-			${rules(f).length > 0 && html`<button type="button" aria-label="Clear ${f.key}" onClick=${() => clear(f, flags.reload)}>Clear</button>`}` }] : []),
+		{
+			label: 'Set to',
+			wide: true,
+			value: (f) => rules(f).length,
+			cell: (f) =>
+				rules(f).length
+					? html`<ul class="plain">${rules(f).map((r) => html`<li><b>${text(r.value)}
+						</b> ${about(r)}</li>`)}</ul>`
+					: html`<span class="dim">as normally</span>`,
+		},
+		...(may('flag.set')
+			? [
+					{
+						label: '',
+						cell: (
+							f,
+						) => html`<button type="button" aria-label="Set ${f.key}"
+							onClick=${() => setChosen(f)}>Set</button>
+			${rules(f).length > 0 && html`<button type="button" aria-label="Clear ${f.key}"
+				onClick=${() => clear(f, flags.reload)}>Clear</button>`}`,
+					},
+				]
+			: []),
 	];
 	return html`<${Page} title="Flags" lead="Switches in the code of the gateway, for some tenants or a share of them: to try what is new, and to stop it.">
 		<${Section} title="All flags"><${Answer} of=${flags} what="flags">
-			<${Table} name="Flags" columns=${columns} rows=${items(flags)} rowKey=${(f) => f.key} empty="This release guards nothing by a flag." />
+			<${Table} name="Flags" columns=${columns} rows=${items(flags)} rowKey=${(f) => f.key}
+				empty="This release guards nothing by a flag." />
 		<//><//>
-		${chosen && html`<${SetFlag} flag=${chosen} close=${() => setChosen(null)} done=${() => {
-			setChosen(null);
-			flags.reload();
-		}} />`}
+		${
+			chosen &&
+			html`<${SetFlag} flag=${chosen} close=${() => setChosen(null)} done=${() => {
+				setChosen(null);
+				flags.reload();
+			}} />`
+		}
 	<//>`;
 }
 
@@ -36,7 +59,10 @@ const text = (value) => (value === true ? 'on' : value === false ? 'off' : Strin
 const rules = (f) => f.rules || [];
 
 function about(r) {
-	const share = r.percent && r.percent < 100 ? `for ${r.percent} % of tenants` : scope(r).replace(/^Every protocol, /, '');
+	const share =
+		r.percent && r.percent < 100
+			? `for ${r.percent} % of tenants`
+			: scope(r).replace(/^Every protocol, /, '');
 	return `${share}${r.expires ? `, ${format.left(r.expires)}` : ''}`;
 }
 
@@ -49,21 +75,37 @@ function SetFlag({ flag, close, done }) {
 	const yesNo = /^bool/.test(flag.type || '');
 	async function submit(v) {
 		await call('flag.set', {
-			key: flag.key, value: v.value, percent: number(v.percent, 'Share'), tenant: v.tenant,
-			for_s: number(v.for_s, 'How long'), why: v.why,
+			key: flag.key,
+			value: v.value,
+			percent: number(v.percent, 'Share'),
+			tenant: v.tenant,
+			for_s: number(v.for_s, 'How long'),
+			why: v.why,
 		});
 		done();
 	}
 	return html`<${Dialog} title="Set ${flag.key}" close=${close}>
 		<p class="hint">${flag.help}</p>
 		<${Form} name="Set ${flag.key}" submit=${submit} action="Set flag" cancel=${close}>
-			${yesNo
-				? html`<${Field} label="Value" name="value" value="true" options=${[{ value: 'true', label: 'on' }, { value: 'false', label: 'off' }]} />`
-				: html`<${Field} label="Value" name="value" inputmode="numeric" required value=${String(flag.value ?? flag.default ?? '')}
-					help=${flag.min !== undefined ? `From ${flag.min} to ${flag.max}.` : undefined} />`}
+			${
+				yesNo
+					? html`<${Field} label="Value" name="value" value="true" options=${[
+							{ value: 'true', label: 'on' },
+							{ value: 'false', label: 'off' },
+						]} />`
+					: html`<${Field} label="Value" name="value" inputmode="numeric" required
+						value=${String(flag.value ?? flag.default ?? '')}
+					help=${flag.min !== undefined ? `From ${flag.min} to ${flag.max}.` : undefined} />`
+			}
 			<${Field} label="Tenant" name="tenant" help="Empty: for all, or for the share below." />
-			<${Field} label="Share of tenants, in percent" name="percent" inputmode="numeric" help="Empty: all. Growing it keeps who was in." />
-			<${Field} label="For how long" name="for_s" options=${[{ value: '', label: 'until it is cleared' }, { value: '3600', label: '1 hour' }, { value: '86400', label: '1 day' }, { value: '604800', label: '1 week' }]} />
+			<${Field} label="Share of tenants, in percent" name="percent" inputmode="numeric"
+				help="Empty: all. Growing it keeps who was in." />
+			<${Field} label="For how long" name="for_s" options=${[
+				{ value: '', label: 'until it is cleared' },
+				{ value: '3600', label: '1 hour' },
+				{ value: '86400', label: '1 day' },
+				{ value: '604800', label: '1 week' },
+			]} />
 			<${Field} label="Why" name="why" maxlength="400" />
 		<//>
 	<//>`;

@@ -11,43 +11,92 @@ export function Health() {
 	const doctor = useOp('doctor');
 	const status = useOp('status', {}, { every: 5 });
 	const columns = [
-		{ label: 'Result', value: (c) => (c.ok ? 1 : 0), cell: (c) => {
-			const [kind, word] = typeof c.ok === 'boolean' ? FOUND[c.ok] : ['warn', 'Mind'];
-			return html`<${Status} kind=${kind}>${word}<//>`;
-		} },
+		{
+			label: 'Result',
+			value: (c) => (c.ok ? 1 : 0),
+			cell: (c) => {
+				const [kind, word] = typeof c.ok === 'boolean' ? FOUND[c.ok] : ['warn', 'Mind'];
+				return html`<${Status} kind=${kind}>${word}<//>`;
+			},
+		},
 		{ label: 'Check', value: (c) => c.check },
 		{ label: 'Says', wide: true, value: (c) => c.says || '' },
-		{ label: 'What to do', wide: true, value: (c) => c.do || '', cell: (c) => c.do || html`<span class="dim">nothing</span>` },
+		{
+			label: 'What to do',
+			wide: true,
+			value: (c) => c.do || '',
+			cell: (c) => c.do || html`<span class="dim">nothing</span>`,
+		},
 	];
 	return html`<${Page} title="Health" lead="What the gateway says about itself.">
-		<${Section} title="Check-up" actions=${!doctor.missing && html`<button type="button" onClick=${doctor.reload}>Check again</button>`}>
+		<${Section} title="Check-up" actions=${!doctor.missing && html`<button type="button"
+			onClick=${doctor.reload}>Check again</button>`}>
 			<${Answer} of=${doctor} what="a check-up">
-				<${Table} name="Check-up" columns=${columns} rows=${items(doctor)} rowKey=${(c) => c.check} sort=${{ column: 0, down: false }} empty="Nothing was checked." />
+				<${Table} name="Check-up" columns=${columns} rows=${items(doctor)}
+					rowKey=${(c) => c.check} sort=${{ column: 0, down: false }}
+					empty="Nothing was checked." />
 			<//>
 		<//>
-		<${Section} title="Figures"><${Answer} of=${status} what="its status">${status.data && html`<${Figures} s=${status.data} />`}<//><//>
+		<${Section} title="Figures"><${Answer} of=${status} what="its status">${status.data && html`<${Figures}
+			s=${status.data} />`}<//><//>
 	<//>`;
 }
 
 function Figures({ s }) {
-	const doors = [...new Set([...Object.keys(s.requests || {}), ...Object.keys(s.connections || {}), ...Object.keys(s.errors || {})])];
+	const doors = [
+		...new Set([
+			...Object.keys(s.requests || {}),
+			...Object.keys(s.connections || {}),
+			...Object.keys(s.errors || {}),
+		]),
+	];
 	const logins = s.logins || {};
 	const facts = [
 		['State', html`<${Status} kind=${s.state === 'ready' ? 'ok' : 'warn'}>${s.state}<//>`],
 		['Process', s.pid],
 		['Tenants', format.count(s.tenants)],
 		['Operations under way', format.count(s.pending)],
-		['Waiting for a worker', s.queue ? `${format.count(s.queue.wait)} operations, ${format.count(s.queue.login)} sign-ins` : '–'],
-		['Sign-ins', `${format.count(logins.cached)} from memory, ${format.count(logins.verified)} verified, ${format.count(logins.failed)} failed, ${format.count(logins.throttled)} held back`],
+		[
+			'Waiting for a worker',
+			s.queue
+				? `${format.count(s.queue.wait)} operations, ${format.count(s.queue.login)} sign-ins`
+				: '–',
+		],
+		[
+			'Sign-ins',
+			`${format.count(logins.cached)} from memory, ${format.count(logins.verified)} verified, ${format.count(logins.failed)} failed, ${format.count(logins.throttled)} held back`,
+		],
 		['Memory for nodes', format.bytes(s.node_cache_bytes)],
-		['Storage', s.blobs ? `${s.blobs.kind}${s.blobs.total_bytes ? `, ${format.bytes(s.blobs.free_bytes)} of ${format.bytes(s.blobs.total_bytes)} free` : ''}` : '–'],
+		[
+			'Storage',
+			s.blobs
+				? `${s.blobs.kind}${s.blobs.total_bytes ? `, ${format.bytes(s.blobs.free_bytes)} of ${format.bytes(s.blobs.total_bytes)} free` : ''}`
+				: '–',
+		],
 	];
 	const columns = [
 		{ label: 'Protocol', value: (d) => PROTOCOL_NAMES[d] || d },
-		{ label: 'Connections', num: true, value: (d) => (s.connections || {})[d] || 0, cell: (d) => format.count((s.connections || {})[d] || 0) },
-		{ label: 'Requests since start', num: true, value: (d) => (s.requests || {})[d] || 0, cell: (d) => format.count((s.requests || {})[d] || 0) },
-		{ label: 'Errors since start', num: true, value: (d) => (s.errors || {})[d] || 0, cell: (d) => format.count((s.errors || {})[d] || 0) },
+		{
+			label: 'Connections',
+			num: true,
+			value: (d) => (s.connections || {})[d] || 0,
+			cell: (d) => format.count((s.connections || {})[d] || 0),
+		},
+		{
+			label: 'Requests since start',
+			num: true,
+			value: (d) => (s.requests || {})[d] || 0,
+			cell: (d) => format.count((s.requests || {})[d] || 0),
+		},
+		{
+			label: 'Errors since start',
+			num: true,
+			value: (d) => (s.errors || {})[d] || 0,
+			cell: (d) => format.count((s.errors || {})[d] || 0),
+		},
 	];
-	return html`<dl class="facts">${facts.map(([k, v]) => html`<div key=${k}><dt>${k}</dt><dd>${v}</dd></div>`)}</dl>
-		<${Table} name="Per protocol" columns=${columns} rows=${doors} rowKey=${(d) => d} empty="No request yet." />`;
+	return html`<dl class="facts">${facts.map(([k, v]) => html`<div key=${k}><dt>${k}</dt><dd>${v}</dd></div>`)}
+		</dl>
+		<${Table} name="Per protocol" columns=${columns} rows=${doors} rowKey=${(d) => d}
+			empty="No request yet." />`;
 }

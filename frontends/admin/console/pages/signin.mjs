@@ -11,7 +11,9 @@ export function SignIn({ enter }) {
 		document.title = 'Sign in · Gatehouse';
 	}, []);
 	async function submit(values) {
-		const all = first ? { ...first, code: values.code.replace(/\s/g, '') } : { name: values.name, password: values.password };
+		const all = first
+			? { ...first, code: values.code.replace(/\s/g, '') }
+			: { name: values.name, password: values.password };
 		try {
 			const who = await api.signIn(all);
 			await enter(who);
@@ -21,10 +23,16 @@ export function SignIn({ enter }) {
 				return;
 			}
 			if (error.reason === 'code')
-				throw { message: 'This code is not right, or no longer.', advice: 'Take the one your authenticator shows now. Each works once.' };
+				throw {
+					message: 'This code is not right, or no longer.',
+					advice: 'Take the one your authenticator shows now. Each works once.',
+				};
 			if (error.reason === 'unauth') {
 				setFirst(null);
-				throw { message: 'Name or password is wrong.', advice: 'An owner can set a new password: gatehouse operator set NAME --password-stdin.' };
+				throw {
+					message: 'Name or password is wrong.',
+					advice: 'An owner can set a new password: gatehouse operator set NAME --password-stdin.',
+				};
 			}
 			throw error;
 		}
@@ -33,15 +41,21 @@ export function SignIn({ enter }) {
 		<p class="brand"><img src="console/icon.svg" alt="" width="40" height="40" /> Gatehouse</p>
 		<h1>${first ? 'One-time code' : 'Sign in'}</h1>
 		${note && html`<p class="note info" role="status">${note}</p>`}
-		${first
-			? html`<${Form} key="code" name="One-time code" submit=${submit} action="Sign in" cancel=${() => setFirst(null)}>
-				<${Field} label="Code" name="code" inputmode="numeric" autocomplete="one-time-code" required autofocus maxlength="8"
+		${
+			first
+				? html`<${Form} key="code" name="One-time code" submit=${submit} action="Sign in"
+					cancel=${() => setFirst(null)}>
+				<${Field} label="Code" name="code" inputmode="numeric"
+					autocomplete="one-time-code" required autofocus maxlength="8"
 					help="Six digits, from the authenticator of ${first.name}." ref=${focus} />
 			<//>`
-			: html`<${Form} key="name" name="Sign in" submit=${submit} action="Sign in">
-				<${Field} label="Name" name="name" autocomplete="username" autocapitalize="none" required autofocus />
-				<${Field} label="Password" name="password" type="password" autocomplete="current-password" required />
-			<//>`}
+				: html`<${Form} key="name" name="Sign in" submit=${submit} action="Sign in">
+				<${Field} label="Name" name="name" autocomplete="username"
+					autocapitalize="none" required autofocus />
+				<${Field} label="Password" name="password" type="password"
+					autocomplete="current-password" required />
+			<//>`
+		}
 	</main>`;
 }
 
