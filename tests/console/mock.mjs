@@ -48,6 +48,29 @@ const state = {
 };
 const TENANTS = ['acme', 'globex', 'initech', 'umbrella-research', HOSTILE];
 
+const FLAGS = [
+	{
+		key: 'webdav.propfind-stream',
+		type: 'bool',
+		value: true,
+		fallback: true,
+		min: false,
+		max: true,
+		help: 'Answer PROPFIND while it is still being read.',
+		rules: [{ id: '77', protocols: [], classes: [], value: false, tenant: 'acme', percent: 100 }],
+	},
+	{
+		key: 'ftp.idle-seconds',
+		type: 'number',
+		value: 300,
+		fallback: 300,
+		min: 10,
+		max: 3600,
+		help: 'How long an FTP session may be idle.',
+		rules: [],
+	},
+];
+
 function sample(t) {
 	const wave = (period, low, high) =>
 		low + (high - low) * (0.5 + 0.5 * Math.sin(t / period)) + Math.random() * (high - low) * 0.15;
@@ -111,26 +134,8 @@ const ops = {
 		tell('switch');
 		return {};
 	},
-	'flag.list': () => ({
-		items: [
-			{
-				key: 'webdav.propfind-stream',
-				type: 'bool',
-				default: true,
-				help: 'Answer PROPFIND while it is still being read.',
-				rules: [{ value: false, tenant: 'acme', percent: 100 }],
-			},
-			{
-				key: 'ftp.idle-seconds',
-				type: 'number',
-				default: 300,
-				min: 10,
-				max: 3600,
-				help: 'How long an FTP session may be idle.',
-				rules: [],
-			},
-		],
-	}),
+	'flag.list': () => ({ items: FLAGS.map((f) => ({ ...f, rules: f.rules.length })) }),
+	'flag.describe': ({ key }) => FLAGS.find((f) => f.key === key),
 	'flag.set': () => ({}),
 	'flag.clear': () => ({}),
 	'breaker.list': () => ({
@@ -202,7 +207,7 @@ const ops = {
 				bytes_out: 1200,
 				transfer: {
 					path: '/video/raw/2026-11/interview with the mayor, take 3.mov',
-					direction: 'upload',
+					direction: 'up',
 					bytes: 7e8,
 					size: 2.4e9,
 				},
@@ -218,7 +223,7 @@ const ops = {
 				path: '/backup.tar',
 				bytes_in: 900,
 				bytes_out: 3e9,
-				transfer: { path: '/backup.tar', direction: 'download', bytes: 3e9, size: 3.1e9 },
+				transfer: { path: '/backup.tar', direction: 'down', bytes: 3e9, size: 3.1e9 },
 			},
 			{
 				id: '3',

@@ -15,27 +15,22 @@ export function Flags() {
 		{ label: 'Flag', value: (f) => f.key, cell: (f) => html`<code>${f.key}</code>` },
 		{ label: 'What it does', wide: true, value: (f) => f.help || '' },
 		{ label: 'Type', value: (f) => f.type || '' },
-		{ label: 'Normally', num: true, value: (f) => text(f.default ?? f.fallback) },
+		{ label: 'Normally', num: true, value: (f) => text(f.fallback) },
 		{
-			label: 'Set to',
+			label: 'Now',
 			wide: true,
-			value: (f) => rules(f).length,
+			value: (f) => f.rules,
 			cell: (f) =>
-				rules(f).length
-					? html`<ul class="plain">${rules(f).map((r) => html`<li><b>${text(r.value)}
-						</b> ${about(r)}</li>`)}</ul>`
-					: html`<span class="dim">as normally</span>`,
+				f.rules
+					? html`<${Rules} flag=${f} changed=${flags.reload} />`
+					: html`<span class="dim">as normally, for all</span>`,
 		},
 		...(may('flag.set')
 			? [
 					{
 						label: '',
-						cell: (
-							f,
-						) => html`<button type="button" aria-label="Set ${f.key}"
-							onClick=${() => setChosen(f)}>Set</button>
-			${rules(f).length > 0 && html`<button type="button" aria-label="Clear ${f.key}"
-				onClick=${() => clear(f, flags.reload)}>Clear</button>`}`,
+						cell: (f) => html`<button type="button" aria-label="Set ${f.key}"
+							onClick=${() => setChosen(f)}>Set</button>`,
 					},
 				]
 			: []),
@@ -56,22 +51,31 @@ export function Flags() {
 }
 
 const text = (value) => (value === true ? 'on' : value === false ? 'off' : String(value ?? ''));
-const rules = (f) => f.rules || [];
 
-function about(r) {
-	const share =
-		r.percent && r.percent < 100
-			? `for ${r.percent} % of tenants`
-			: scope(r).replace(/^Every protocol, /, '');
-	return `${share}${r.expires ? `, ${format.left(r.expires)}` : ''}`;
+// What is set for whom; the most specific wins, the rest is as normally.
+function Rules({ flag, changed }) {
+	const about = useOp('flag.describe', { key: flag.key }, { on: 'flag' });
+	const rules = (about.data && about.data.rules) || [];
+	async function clear(r) {
+		await attempt(() => call('flag.clear', { id: r.id }), `${flag.key}: that rule is cleared.`);
+		changed();
+		about.reload();
+	}
+	return html`<ul class="plain">
+		${rules.map((r) => html`<li key=${r.id}><b>${text(r.value)}</b> ${whom(r)}
+			${may('flag.clear') && html` <button type="button" class="small" aria-label="Clear ${flag.key} ${whom(r)}"
+				onClick=${() => clear(r)}>Clear</button>`}
+		</li>`)}
+	</ul>`;
 }
 
-async function clear(f, reload) {
-	await attempt(() => call('flag.clear', { key: f.key }), `${f.key} is as normally again.`);
-	reload();
+function whom(r) {
+	const share = r.percent && r.percent < 100 ? `, ${r.percent} % of tenants` : '';
+	return `${scope(r).replace(/^Every protocol, /, '')}${share}${r.expires ? `, ${format.left(r.expires)}` : ''}`;
 }
 
 function SetFlag({ flag, close, done }) {
+	const range = useOp('flag.describe', { key: flag.key }).data;
 	const yesNo = /^bool/.test(flag.type || '');
 	async function submit(v) {
 		await call('flag.set', {
@@ -94,8 +98,8 @@ function SetFlag({ flag, close, done }) {
 							{ value: 'false', label: 'off' },
 						]} />`
 					: html`<${Field} label="Value" name="value" inputmode="numeric" required
-						value=${String(flag.value ?? flag.default ?? '')}
-					help=${flag.min !== undefined ? `From ${flag.min} to ${flag.max}.` : undefined} />`
+						value=${String(flag.value ?? '')}
+					help=${range ? `From ${range.min} to ${range.max}.` : undefined} />`
 			}
 			<${Field} label="Tenant" name="tenant" help="Empty: for all, or for the share below." />
 			<${Field} label="Share of tenants, in percent" name="percent" inputmode="numeric"

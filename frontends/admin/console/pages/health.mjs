@@ -5,7 +5,9 @@ import { items, useOp } from '../use.mjs';
 import { Answer, Page, Section, Status, Table } from '../ui.mjs';
 import { PROTOCOL_NAMES } from '../words.mjs';
 
-const FOUND = { true: ['ok', 'Fine'], false: ['bad', 'Look here'] };
+const FOUND = { ok: ['ok', 'Fine'], warn: ['warn', 'Look at it'], fail: ['bad', 'Mend it'] };
+const WORST_FIRST = ['fail', 'warn', 'ok'];
+const level = (c) => (FOUND[c.level] ? c.level : c.ok ? 'ok' : 'fail');
 
 export function Health() {
 	const doctor = useOp('doctor');
@@ -13,11 +15,8 @@ export function Health() {
 	const columns = [
 		{
 			label: 'Result',
-			value: (c) => (c.ok ? 1 : 0),
-			cell: (c) => {
-				const [kind, word] = typeof c.ok === 'boolean' ? FOUND[c.ok] : ['warn', 'Mind'];
-				return html`<${Status} kind=${kind}>${word}<//>`;
-			},
+			value: (c) => WORST_FIRST.indexOf(level(c)),
+			cell: (c) => html`<${Status} kind=${FOUND[level(c)][0]}>${FOUND[level(c)][1]}<//>`,
 		},
 		{ label: 'Check', value: (c) => c.check },
 		{ label: 'Says', wide: true, value: (c) => c.says || '' },

@@ -61,7 +61,7 @@ function Transfers({ sessions, uploads, reload }) {
 			tenant: s.tenant,
 			user: s.user,
 			proto: s.proto,
-			up: s.transfer.direction !== 'download' && s.transfer.direction !== 'out',
+			up: s.transfer.direction !== 'down',
 			done: s.transfer.bytes,
 			size: s.transfer.size,
 			since: s.transfer.since || s.since,

@@ -24,8 +24,8 @@ export function Switchboard({ query }) {
 	return html`<${Page} title="Switchboard" lead="Shut exactly the door that is on fire. The most specific rule wins; each ends by itself when its time is over."
 		actions=${may('switch.set') && !setting && html`<button type="button" class="primary"
 			onClick=${() => setSetting(true)}>Set a rule</button>`}>
-		${setting && html`<${Setting} tenant=${query.get('tenant') || ''} close=${() => setSetting(false)}
-			reload=${rules.reload} />`}
+		${setting && html`<${Setting} rules=${items(rules)} tenant=${query.get('tenant') || ''}
+			close=${() => setSetting(false)} reload=${rules.reload} />`}
 		<${Section} title="In force">
 			<${Answer} of=${rules} what="a switchboard"><${Rules} rules=${items(rules)}
 				reload=${rules.reload} /><//>
@@ -59,7 +59,7 @@ function Rules({ rules, reload }) {
 		{
 			label: 'Set by',
 			value: (r) => r.who,
-			cell: (r) => html`${r.who}<br /><span class="dim">${format.time(r.made)}</span>`,
+			cell: (r) => html`${r.who}<br /><span class="dim still">${format.time(r.made)}</span>`,
 		},
 		{
 			label: 'Why',
@@ -91,11 +91,33 @@ async function clear(rule, reload) {
 			</b>. It holds within a second.</p>`,
 		action: 'Clear rule',
 	});
-	if (yes) await undo(rule.id);
+	if (yes) await attempt(() => call('switch.clear', { id: rule.id }), 'The rule is cleared.');
 	reload();
 }
 
-const undo = (id) => attempt(() => call('switch.clear', { id }), 'The rule is cleared.');
+// As it was before: the rule goes, and what it replaced comes back.
+async function undo(id, replaced, reload) {
+	if (replaced)
+		await attempt(() => call('switch.set', again(replaced)), 'The rule that was there before is back.');
+	else await attempt(() => call('switch.clear', { id }), 'The rule is cleared.');
+	reload();
+}
+
+const SCOPE = ['protocols', 'classes', 'tenant', 'user', 'host', 'pod', 'dc'];
+
+// A rule as it was listed, as arguments that set it.
+function again(r) {
+	const args = { mode: r.mode, message: r.message || undefined, why: r.why || undefined, until: r.expires || undefined };
+	for (const key of SCOPE) args[key] = r[key] && r[key].length ? r[key] : undefined;
+	if (r.everywhere) args.everywhere = true;
+	return args;
+}
+
+// Of two rules for the same the later replaces the earlier.
+function sameScope(a, b) {
+	const one = (v) => (Array.isArray(v) ? [...v].sort().join() : v || '');
+	return SCOPE.every((key) => one(a[key]) === one(b[key]));
+}
 
 // ---- setting one ----
 
@@ -109,14 +131,14 @@ function rule(values) {
 	return out;
 }
 
-function Setting({ tenant, close, reload }) {
+function Setting({ rules, tenant, close, reload }) {
 	const tenants = useOp('tenant.list');
 	const [asked, setAsked] = useState(null); // {rule, hit}
 	async function look(values) {
 		const args = rule(values);
 		if (args.user && !args.tenant) throw new Error('A user is known only within a tenant: say which.');
 		const answer = await call('switch.set', { ...args, dry_run: true });
-		setAsked({ rule: args, hit: answer.hit });
+		setAsked({ rule: args, hit: answer.hit, replaced: rules.find((r) => sameScope(r, args)) });
 	}
 	return html`<${Section} title="Set a rule" lead="What is left empty means “any”. First you see what it would hit.">
 		<${Form} name="Set a rule" submit=${look} action="See what it hits" cancel=${close}>
@@ -149,7 +171,7 @@ function Setting({ tenant, close, reload }) {
 		<//>
 		${
 			asked &&
-			html`<${Confirm} asked=${asked} close=${() => setAsked(null)} done=${() => {
+			html`<${Confirm} asked=${asked} close=${() => setAsked(null)} reload=${reload} done=${() => {
 				setAsked(null);
 				close();
 				reload();
@@ -158,7 +180,7 @@ function Setting({ tenant, close, reload }) {
 	<//>`;
 }
 
-function Confirm({ asked, close, done }) {
+function Confirm({ asked, close, done, reload }) {
 	const [error, setError] = useState(null);
 	const [busy, setBusy] = useState(false);
 	const mode = MODES[asked.rule.mode];
@@ -167,13 +189,10 @@ function Confirm({ asked, close, done }) {
 		setBusy(true);
 		try {
 			const answer = await call('switch.set', asked.rule);
-			const live =
-				answer.live_after === undefined
-					? ''
-					: ` ${format.plural(answer.live_after, 'live session')} left${answer.took_ms === undefined ? '' : ` after ${format.ms(answer.took_ms)}`}.`;
-			toast(`${scope(asked.rule)}: ${mode.label.toLowerCase()}.${live}`, {
-				undo: () => undo(answer.id),
-				kind: 'ok',
+			const live = format.plural(answer.live_after, 'live session');
+			const left = asked.rule.mode === 'on' ? '' : ` ${live} left after ${format.ms(answer.took_ms)}.`;
+			toast(`${scope(asked.rule)}: ${mode.label.toLowerCase()}.${left}`, {
+				undo: () => undo(answer.id, asked.replaced, reload),
 			});
 			done();
 		} catch (problem) {
@@ -181,13 +200,14 @@ function Confirm({ asked, close, done }) {
 			setBusy(false);
 		}
 	}
+	const howLong = asked.rule.for_s ? `for ${format.duration(asked.rule.for_s)}` : 'until it is cleared';
 	return html`<${Dialog} title="This is what it hits" close=${close}>
 		<div class="dialog-body">
-			<p class="big"><${Status} kind=${mode.kind}>${mode.label}
-				<//> ${scope(asked.rule)}, ${asked.rule.for_s ? `for ${format.duration(asked.rule.for_s)}` : 'until it is cleared'}.</p>
+			<p class="big"><${Status} kind=${mode.kind}>${mode.label}<//> ${scope(asked.rule)}, ${howLong}.</p>
 			<p>Hits now: <b>${hit(asked.hit)}</b>. ${mode.help}</p>
 			${asked.rule.message ? html`<p>Users read: <q>${asked.rule.message}</q></p>` : html`<p
 				class="dim">Users get no message of yours.</p>`}
+			${asked.replaced && html`<p>It replaces the rule for the same that ${asked.replaced.who || 'somebody'} set.</p>`}
 			<${ErrorNote} error=${error} />
 		</div>
 		<div class="dialog-actions">

@@ -181,7 +181,13 @@ function Limits({ name }) {
 				<datalist id="limit-users">${users.map((u) => html`<option value=${u} />`)}</datalist>
 			<//>
 			<h3>${user ? `For ${name}/${user}` : 'For the tenant'}</h3>
-			<${Form} key=${user + JSON.stringify(row)} name="Limits" submit=${submit} action="Store limits">
+			${
+				!may('limit.set')
+					? html`<dl class="facts">
+				${KINDS.map(([key, label, , show]) => fact(label, value(key) ? show(value(key)) : 'no limit'))}
+			</dl>`
+					: html`<${Form} key=${user + JSON.stringify(row)} name="Limits" submit=${submit}
+				action="Store limits">
 				${KINDS.map(
 					([
 						key,
@@ -192,7 +198,8 @@ function Limits({ name }) {
 					value=${parse === size ? exact(value(key)) : text(value(key))}
 						placeholder="no limit" />`,
 				)}
-			<//>
+			<//>`
+			}
 		<//>`
 		}
 	<//>`;
