@@ -31,7 +31,7 @@ static struct meta_call call_of(const struct rewrite *r)
 static enum gh_status copy_bytes(struct rewrite *r)
 {
 	const struct blob_ops *ops = r->core->blob_ops;
-	struct vfs_content *from = content_new(r->core, NULL, r->tenant->id, r->node->version, r->node->size, r->parts,
+	struct vfs_content *from = content_new(r->core, NULL, r->tenant, r->node->version, r->node->size, r->parts,
 					       r->count);
 	uint8_t *window = malloc(WINDOW_BYTES);
 	struct blob_stage *stage = NULL;
@@ -117,20 +117,29 @@ enum gh_status compact_now(struct gh_core *c, struct tenant *t, uint64_t node)
 }
 
 struct later {
-	struct gh_job job;
+	struct share_job job; /* first */
 	struct gh_core *core;
 	struct tenant *tenant;
 	uint64_t node;
 };
 
-static void run_later(struct gh_job *job)
+static void run_later(struct share_job *job)
 {
 	struct later *l = (struct later *)job;
 	const enum gh_status st = compact_now(l->core, l->tenant, l->node);
 	if (st != GH_OK && st != GH_STALE) /* stale: it is being written to, a later append asks again */
 		gh_log(GH_LOG_WARN, "compact", "tenant=%llu node=%llu status=%s", (unsigned long long)l->tenant->id,
 		       (unsigned long long)l->node, gh_status_name(st));
+	share_done(&l->job);
 	free(l);
+}
+
+/* A later append asks again. */
+static void no_room(struct share_job *job, enum gh_status st, uint32_t retry_after_s)
+{
+	(void)st;
+	(void)retry_after_s;
+	free(job);
 }
 
 void compact_later(struct gh_core *c, struct tenant *t, uint64_t node)
@@ -138,7 +147,8 @@ void compact_later(struct gh_core *c, struct tenant *t, uint64_t node)
 	struct later *l = malloc(sizeof(*l));
 	if (!l)
 		return;
-	*l = (struct later){ .job = { .run = run_later }, .core = c, .tenant = t, .node = node };
-	if (gh_pool_submit(c->wait_pool, &l->job) != GH_OK)
+	*l = (struct later){ .job = { .run = run_later, .out = no_room }, .core = c, .tenant = t, .node = node };
+	uint32_t retry_s;
+	if (share_submit(c, &l->job, t, VFS_C_BULK, &retry_s) != GH_OK)
 		free(l);
 }

@@ -11,12 +11,15 @@
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 
+#define PUT_OFF_MS 200 /* until a fetch that the queue had no place for is tried again */
+#define PUT_OFFS_MAX 50
 #define FETCH_BYTES (256u * 1024)
 #define SENDFILE_MIN_BYTES (64u * 1024)
 
 struct vfs_content {
 	struct gh_core *core;
 	struct gh_loop *loop;
+	struct tenant *whose;
 	uint64_t tenant, version, size;
 	unsigned count;
 	struct meta_part *parts;
@@ -27,7 +30,9 @@ struct vfs_content {
 	bool pull_only;
 	/* the fetch in flight or done */
 	bool fetching;
-	struct gh_job job;
+	struct share_job job;           /* on a worker */
+	struct share_transfer transfer; /* on the loop */
+	unsigned put_offs;              /* in a row: the queue in front of the workers had no place */
 	struct gh_task task;
 	uint8_t *window;
 	uint64_t window_at;
@@ -38,7 +43,7 @@ struct vfs_content {
 	void *ready_arg;
 };
 
-struct vfs_content *content_new(struct gh_core *core, struct gh_loop *l, uint64_t tenant, uint64_t version,
+struct vfs_content *content_new(struct gh_core *core, struct gh_loop *l, struct tenant *t, uint64_t version,
 				uint64_t size, const struct meta_part *parts, unsigned count)
 {
 	struct vfs_content *c = calloc(1, sizeof(*c));
@@ -46,7 +51,8 @@ struct vfs_content *content_new(struct gh_core *core, struct gh_loop *l, uint64_
 		return NULL;
 	c->core = core;
 	c->loop = l;
-	c->tenant = tenant;
+	c->whose = t;
+	c->tenant = t->id;
 	c->version = version;
 	c->size = size;
 	c->count = count;
@@ -90,6 +96,14 @@ void vfs_content_free(struct vfs_content **cp)
 	if (!c)
 		return;
 	c->ready = NULL;
+	share_transfer_cancel(&c->transfer);
+	uint32_t retry_s;
+	enum gh_status st;
+	if (c->fetching && share_withdraw(&c->job, &st, &retry_s)) {
+		c->fetching = false;
+		c->refs--;
+		atomic_fetch_sub(&c->core->pending, 1);
+	}
 	content_unref(c);
 }
 
@@ -173,6 +187,8 @@ bool vfs_content_fd(struct vfs_content *c, uint64_t offset, uint64_t length, int
 	if (!(ops->caps & BLOB_CAP_FD) || length < SENDFILE_MIN_BYTES || c->count != 1 || c->fetching ||
 	    c->pull_only)
 		return false;
+	if (atomic_load_explicit(&c->whose->seat.bytes_s, memory_order_relaxed))
+		return false; /* bound by a rate: window by window */
 	int fd;
 	off_t base;
 	if (use_part(c, 0, false) != GH_OK || ops->reader_fd(c->reader, &fd, &base) != GH_OK)
@@ -195,12 +211,37 @@ static void fetched(struct gh_task *task)
 		ready(arg);
 }
 
-static void fetch(struct gh_job *job)
+/* Put out of the queue: an answer that was begun is not cut for that, it tries again. */
+static void put_off(struct gh_task *task)
+{
+	struct vfs_content *c = (struct vfs_content *)((char *)task - offsetof(struct vfs_content, task));
+	void (*ready)(void *) = c->ready;
+	c->fetching = false;
+	c->ready = NULL;
+	atomic_fetch_sub(&c->core->pending, 1);
+	if (ready)
+		share_transfer_later(&c->transfer, c->loop, PUT_OFF_MS, ready, c->ready_arg);
+	content_unref(c);
+}
+
+static void out_of_queue(struct share_job *job, enum gh_status st, uint32_t retry_after_s)
+{
+	struct vfs_content *c = (struct vfs_content *)((char *)job - offsetof(struct vfs_content, job));
+	(void)retry_after_s;
+	c->window_at = c->fetch_at;
+	c->window_len = 0;
+	c->fetch_status = st == GH_STOPPING || c->put_offs++ >= PUT_OFFS_MAX ? st : GH_OK;
+	c->task.fn = put_off;
+	gh_loop_post(c->loop, &c->task);
+}
+
+static void fetch(struct share_job *job)
 {
 	struct vfs_content *c = (struct vfs_content *)((char *)job - offsetof(struct vfs_content, job));
 	c->window_at = c->fetch_at;
 	c->window_len = 0;
 	c->fetch_status = content_read(c, c->fetch_at, c->window, FETCH_BYTES, true, &c->window_len);
+	share_done(job);
 	c->task.fn = fetched;
 	gh_loop_post(c->loop, &c->task);
 }
@@ -211,18 +252,23 @@ static enum gh_status start_fetch(struct vfs_content *c, uint64_t offset, void (
 		return GH_NOMEM;
 	c->fetch_at = offset;
 	c->job.run = fetch;
+	c->job.out = out_of_queue;
 	c->ready = ready;
 	c->ready_arg = arg;
 	c->fetching = true;
 	c->refs++;
 	atomic_fetch_add(&c->core->pending, 1);
-	const enum gh_status st = gh_pool_submit(c->core->wait_pool, &c->job);
+	uint32_t retry_s;
+	const enum gh_status st = share_submit(c->core, &c->job, c->whose, VFS_C_READ, &retry_s);
 	if (st == GH_OK)
 		return GH_WAIT;
 	c->fetching = false;
 	c->refs--;
 	atomic_fetch_sub(&c->core->pending, 1);
-	return st;
+	if ((st != GH_OVERSHARE && st != GH_BUSY) || c->put_offs++ >= PUT_OFFS_MAX)
+		return st;
+	share_transfer_later(&c->transfer, c->loop, PUT_OFF_MS, ready, arg);
+	return GH_WAIT;
 }
 
 static bool in_window(const struct vfs_content *c, uint64_t offset)
@@ -230,12 +276,9 @@ static bool in_window(const struct vfs_content *c, uint64_t offset)
 	return c->window_len && offset >= c->window_at && offset < c->window_at + c->window_len;
 }
 
-enum gh_status vfs_content_pull(struct vfs_content *c, uint64_t offset, void *buf, size_t cap, size_t *ret_n,
-				void (*ready)(void *arg), void *arg)
+static enum gh_status pull(struct vfs_content *c, uint64_t offset, void *buf, size_t cap, size_t *ret_n,
+			   void (*ready)(void *arg), void *arg)
 {
-	GH_ASSERT(!c->fetching);
-	if (offset >= c->size)
-		return GH_END;
 	if (in_window(c, offset)) {
 		const uint64_t left = c->window_at + c->window_len - offset;
 		*ret_n = cap < left ? cap : (size_t)left;
@@ -246,4 +289,33 @@ enum gh_status vfs_content_pull(struct vfs_content *c, uint64_t offset, void *bu
 		return c->fetch_status;
 	const enum gh_status st = content_read(c, offset, buf, cap, false, ret_n);
 	return st == GH_AGAIN ? start_fetch(c, offset, ready, arg) : st;
+}
+
+enum gh_status vfs_content_pull(struct vfs_content *c, uint64_t offset, void *buf, size_t cap, size_t *ret_n,
+				void (*ready)(void *arg), void *arg)
+{
+	uint64_t offered;
+	GH_ASSERT(!c->fetching);
+	if (offset >= c->size)
+		return GH_END;
+	enum gh_status st = vfs_content_offer(c, cap < c->size - offset ? cap : c->size - offset, &offered, ready, arg);
+	if (st != GH_OK)
+		return st;
+	st = pull(c, offset, buf, (size_t)offered, ret_n, ready, arg);
+	vfs_content_moved(c, offered, st == GH_OK ? *ret_n : 0);
+	if (st == GH_OK)
+		c->put_offs = 0;
+	else if (st == GH_WAIT) /* it had its turn */
+		c->transfer.turn.granted = true;
+	return st;
+}
+
+enum gh_status vfs_content_offer(struct vfs_content *c, uint64_t want, uint64_t *ret_n, void (*ready)(void *arg), void *arg)
+{
+	return share_transfer_ask(&c->transfer, c->core, c->loop, c->whose, want, false, ret_n, ready, arg);
+}
+
+void vfs_content_moved(struct vfs_content *c, uint64_t offered, uint64_t moved)
+{
+	share_rate_return(c->whose, offered - moved);
 }

@@ -5,7 +5,7 @@
 #include "core/house.h"
 
 /* Parts are copied. Opens nothing yet. */
-struct vfs_content *content_new(struct gh_core *c, struct gh_loop *l, uint64_t tenant, uint64_t version, uint64_t size,
+struct vfs_content *content_new(struct gh_core *c, struct gh_loop *l, struct tenant *t, uint64_t version, uint64_t size,
 				const struct meta_part *parts, unsigned count);
 /* No descriptor of it is given away: every byte passes through our memory and its checksums. */
 void content_pull_only(struct vfs_content *c);

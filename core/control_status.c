@@ -52,8 +52,8 @@ enum gh_status control_status(struct control_call *c)
 	if (st != GH_OK)
 		return st;
 	tenants_each(c->core, count_tenant, &tenants);
-	queue = json_pack("{s:i, s:i}", "login", (int)gh_pool_waiting(c->core->login_pool), "wait",
-			  (int)gh_pool_waiting(c->core->wait_pool));
+	const struct share_counts waits = share_counts(c->core);
+	queue = json_pack("{s:i, s:i}", "login", (int)waits.login_waiting, "wait", (int)waits.waiting);
 	/* metrics.tbl.h, row LOGINS */
 	logins = json_pack("{s:I, s:I, s:I, s:I}", "cached", (json_int_t)gh_metric_get(GH_M_LOGINS, 0), "verified",
 			   (json_int_t)gh_metric_get(GH_M_LOGINS, 1), "failed",

@@ -14,7 +14,10 @@ struct gh_core_config {
 	const char *blob_kind;
 	unsigned workers;                   /* threads for what waits; default 32 */
 	unsigned login_threads;             /* Argon2 at once; default number of CPUs */
-	unsigned queue_max;                 /* jobs waiting per pool; default 1024 */
+	unsigned queue_max;                 /* operations waiting for a worker; default 1024 */
+	unsigned login_queue_max;           /* logins waiting for a password check; default 64 */
+	uint32_t queue_wait_ms;             /* longest wait in a queue; default 10000 */
+	bool share_off;                     /* no fair share: first come, first served */
 	uint64_t node_cache_bytes;          /* default 64 MiB */
 	uint32_t credential_ttl_s;          /* default 300 */
 	uint64_t upload_max_bytes;          /* largest file; default 1 TiB */

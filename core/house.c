@@ -34,6 +34,10 @@ static void fill_in_defaults(struct gh_core_config *cfg)
 		cfg->login_threads = cpu_count();
 	if (!cfg->queue_max)
 		cfg->queue_max = 1024;
+	if (!cfg->login_queue_max)
+		cfg->login_queue_max = 64;
+	if (!cfg->queue_wait_ms)
+		cfg->queue_wait_ms = 10000;
 	if (!cfg->node_cache_bytes)
 		cfg->node_cache_bytes = 64ull << 20;
 	if (!cfg->credential_ttl_s)
@@ -53,6 +57,22 @@ static void fill_in_defaults(struct gh_core_config *cfg)
 	cfg->place.dc = cfg->place.dc ? cfg->place.dc : "";
 }
 
+/* With fair share the queue is in front of a pool, and the pool's own never holds more than it has threads. */
+static enum gh_status pools_new(struct gh_core *c)
+{
+	const struct share_config share = { .off = c->cfg.share_off, .workers = c->cfg.workers,
+					    .login_threads = c->cfg.login_threads, .queue_max = c->cfg.queue_max,
+					    .login_queue_max = c->cfg.login_queue_max };
+	const bool off = c->cfg.share_off;
+	enum gh_status st = gh_pool_new("login", 0, c->cfg.login_threads, off ? c->cfg.login_queue_max : UINT32_MAX,
+					&c->login_pool);
+	if (st == GH_OK)
+		st = gh_pool_new("wait", 1, c->cfg.workers, off ? c->cfg.queue_max : UINT32_MAX, &c->wait_pool);
+	if (st == GH_OK)
+		st = share_new(c, &share, &c->share);
+	return st;
+}
+
 static enum gh_status build(struct gh_core *c, char *err)
 {
 	const struct people_config people = { .credential_ttl_s = c->cfg.credential_ttl_s };
@@ -67,11 +87,11 @@ static enum gh_status build(struct gh_core *c, char *err)
 	if (st == GH_OK)
 		st = people_new(c->meta, &people, &c->people);
 	if (st == GH_OK)
-		st = gh_pool_new("login", 0, c->cfg.login_threads, 64, &c->login_pool);
-	if (st == GH_OK)
-		st = gh_pool_new("wait", 1, c->cfg.workers, c->cfg.queue_max, &c->wait_pool);
+		st = pools_new(c);
 	if (st == GH_OK)
 		st = live_new(c, &c->live);
+	if (st == GH_OK)
+		share_tell_live(c);
 	if (st == GH_OK)
 		st = access_log_new(c->cfg.access_log, &c->access, err);
 	return st;
@@ -94,6 +114,8 @@ enum gh_status gh_core_new(const struct gh_core_config *cfg, struct gh_core **re
 	enum gh_status st = build(c, err);
 	if (st == GH_OK)
 		st = tenants_load(c);
+	if (st == GH_OK)
+		st = share_load(c);
 	if (st == GH_OK)
 		st = switches_load(c);
 	if (st != GH_OK) {
@@ -134,11 +156,13 @@ void gh_core_free(struct gh_core **cp)
 		return;
 	atomic_store(&c->stopping, true);
 	live_stop(c->live);
+	share_stop(c);
 	gh_pool_free(&c->wait_pool); /* its jobs poke the upkeep */
 	gh_pool_free(&c->login_pool);
 	upkeep_stop(&c->upkeep);
 	switches_stop(c);
 	wait_for_pending(c);
+	share_free(&c->share);
 	access_log_free(&c->access);
 	node_cache_free(&c->nodes);
 	gh_rcu_barrier(); /* dropped snapshots take their tenant's lock when they go: before the tenants do */
@@ -159,7 +183,7 @@ const char *gh_core_not_ready(struct gh_core *c)
 		return "stopping";
 	if (vfs_not_ready(c))
 		return vfs_not_ready(c);
-	if (gh_pool_waiting(c->wait_pool) >= c->cfg.queue_max)
+	if (share_counts(c).waiting >= c->cfg.queue_max)
 		return "the queue for workers is full";
 	return NULL;
 }

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "core/core.h"
+#include "core/fair_loop.h"
 #include "core/run/pool.h"
 #include "core/tenant.h"
 #include "core/vfs.h"
@@ -34,6 +35,7 @@ struct gh_core {
 	struct access_log *access;
 	struct upkeep *upkeep;
 	struct live *live;
+	struct share *share;
 	struct sessions *sessions; /* live ones of all doors */
 	struct switches *switches;
 	/* Trees in the making lie below the trash root until they are attached: the walker keeps out while copies run. */
@@ -48,7 +50,8 @@ enum { WORK_SENT = 1, WORK_GIVEN_UP = 2 };
 
 struct vfs_work {
 	struct vfs_req req; /* first: a vfs_req * is a vfs_work * */
-	struct gh_job job;
+	struct share_job job;   /* its place in front of the workers */
+	struct share_turn turn; /* or on the loop */
 	struct gh_task task;
 	struct gh_timer timer;
 	vfs_done_fn *done;

@@ -35,7 +35,7 @@ static enum gh_status open_version(struct vfs_work *w, const struct meta_node *n
 	if (sum != n->size)
 		return GH_DAMAGED;
 	vfs_content_free(&r->content); /* an earlier attempt's */
-	r->content = content_new(r->core, r->loop, w->tenant->id, n->version, n->size, parts, count);
+	r->content = content_new(r->core, r->loop, w->tenant, n->version, n->size, parts, count);
 	if (!r->content)
 		return GH_NOMEM;
 	if (!core_flag(r->core, VFS_FLAG_SENDFILE, r->proto, r->session, w->may_block))

@@ -22,6 +22,7 @@
 
 #define ARENA_BYTES (1u << 20)
 #define ARENA_LIST_BYTES (4u << 20)
+#define ASK_AGAIN_NS (100 * GH_MS_NS)
 
 static const uint32_t class_deadline_ms[] = {
 	[VFS_C_LOGIN] = 15000, [VFS_C_LOOKUP] = 15000, [VFS_C_LIST] = 30000, [VFS_C_READ] = 30000,
@@ -66,6 +67,17 @@ static void req_destroy(struct vfs_work *w)
 	gh_arena_free(&a);
 }
 
+/* Out of whatever queue it waits in. false: it waits in none (any more). */
+static bool leave_queue(struct vfs_work *w, enum gh_status *ret_st, uint32_t *ret_retry_s)
+{
+	if (share_turn_cancel(&w->turn)) {
+		*ret_st = GH_OVERSHARE;
+		*ret_retry_s = 1;
+		return true;
+	}
+	return share_withdraw(&w->job, ret_st, ret_retry_s);
+}
+
 /* Cached logins happen with every HTTP request and tell nothing; the begin of a write that went well is told by its
  * commit. */
 static bool only_a_step(const struct vfs_work *w)
@@ -79,6 +91,8 @@ static bool worth_a_line(const struct vfs_work *w)
 	return !w->logged && !only_a_step(w);
 }
 
+static void count_result(const struct vfs_work *w);
+
 void vfs_req_free(struct vfs_req **rp)
 {
 	struct vfs_req *r = *rp;
@@ -86,7 +100,14 @@ void vfs_req_free(struct vfs_req **rp)
 	if (!r)
 		return;
 	struct vfs_work *w = work_of(r);
-	if (w->pending) {
+	if (w->pending && leave_queue(w, &r->status, &r->retry_after_s)) {
+		r->status = GH_GONE; /* it had not begun */
+		gh_timer_cancel(&w->timer);
+		if (!w->counted)
+			count_result(w);
+		atomic_fetch_sub(&r->core->pending, 1);
+		w->done = NULL;
+	} else if (w->pending) {
 		w->detached = true;
 		atomic_fetch_or(&w->fate, WORK_GIVEN_UP);
 		gh_timer_cancel(&w->timer);
@@ -174,12 +195,20 @@ static enum gh_status run_attempts(struct vfs_work *w)
 	return st;
 }
 
-static void come_home(struct gh_task *task)
+/* For people, where a number is not shown otherwise (FTP). */
+static void say_when(struct vfs_req *r)
 {
-	struct vfs_work *w = (struct vfs_work *)((char *)task - offsetof(struct vfs_work, task));
+	if (r->status == GH_OVERSHARE && !r->message)
+		r->message = gh_printf(r->arena, "More than your share is waiting already; try again in %u s.",
+				       r->retry_after_s);
+}
+
+static void at_home(struct vfs_work *w)
+{
 	struct gh_core *c = w->req.core;
 	w->pending = false;
 	gh_timer_cancel(&w->timer);
+	say_when(&w->req);
 	if (!w->counted)
 		count_result(w);
 	if (w->detached)
@@ -189,23 +218,58 @@ static void come_home(struct gh_task *task)
 	atomic_fetch_sub(&c->pending, 1);
 }
 
-static void run_on_worker(struct gh_job *job)
+static void come_home(struct gh_task *task)
+{
+	at_home((struct vfs_work *)((char *)task - offsetof(struct vfs_work, task)));
+}
+
+/* What has waited for its worker asks the switchboard once more. */
+static enum gh_status shut_meanwhile(struct vfs_work *w)
+{
+	if (w->job.started_ns - w->job.item.queued_ns < ASK_AGAIN_NS)
+		return GH_OK;
+	gh_pool_online();
+	const enum gh_status st = switches_gate(w);
+	gh_pool_offline();
+	return st;
+}
+
+static void run_on_worker(struct share_job *job)
 {
 	struct vfs_work *w = (struct vfs_work *)((char *)job - offsetof(struct vfs_work, job));
+	const enum gh_status shut = shut_meanwhile(w);
 	if (gh_mono_ns() > w->deadline_ns)
 		w->req.status = GH_DEADLINE; /* nobody waits any more: do not spend a worker on it */
 	else
-		w->req.status = run_attempts(w);
+		w->req.status = shut != GH_OK ? shut : run_attempts(w);
 	(void)work_settle(w); /* where it came to no commit: nobody names the bytes, but the backend counts on it */
+	share_done(job);
 	w->task.fn = come_home;
 	gh_loop_post(w->req.loop, &w->task);
 }
 
-/* The deadline came first. The door gets a request without results in place of the one that a worker still holds. */
-static void deadline_passed(struct gh_timer *t, void *arg)
+/* Put out of a queue, from whatever thread: for one whose tenant is below its share, or because the house closes. */
+static void put_out(struct vfs_work *w, enum gh_status st, uint32_t retry_after_s)
 {
-	(void)t;
-	struct vfs_work *w = arg;
+	w->req.status = st;
+	w->req.retry_after_s = retry_after_s;
+	w->task.fn = come_home;
+	gh_loop_post(w->req.loop, &w->task);
+}
+
+static void put_out_of_desk(struct share_job *job, enum gh_status st, uint32_t retry_after_s)
+{
+	put_out((struct vfs_work *)((char *)job - offsetof(struct vfs_work, job)), st, retry_after_s);
+}
+
+static void put_out_of_loop(struct share_turn *t, uint32_t retry_after_s)
+{
+	put_out((struct vfs_work *)((char *)t - offsetof(struct vfs_work, turn)), GH_OVERSHARE, retry_after_s);
+}
+
+/* The deadline came first. The door gets a request without results in place of the one that a worker still holds. */
+static void deadline_passed(struct vfs_work *w)
+{
 	struct vfs_req *shell = vfs_req_new(w->req.core, w->req.loop, w->req.op, w->req.proto, w->req.session);
 	if (!shell) { /* no memory for bad news: wait for the worker after all */
 		gh_timer_set(&w->timer, w->req.loop, 1000);
@@ -223,30 +287,104 @@ static void deadline_passed(struct gh_timer *t, void *arg)
 	w->done(shell, w->door);
 }
 
+static void time_is_up(struct gh_timer *t, void *arg)
+{
+	struct vfs_work *w = arg;
+	const uint64_t now = gh_mono_ns();
+	if (leave_queue(w, &w->req.status, &w->req.retry_after_s))
+		at_home(w);
+	else if (now < w->deadline_ns)
+		gh_timer_set(t, w->req.loop, (w->deadline_ns - now) / GH_MS_NS + 1);
+	else
+		deadline_passed(w);
+}
+
+/* It is under way; in a queue it waits no longer than the house's bound. */
+static enum vfs_submitted pending(struct vfs_work *w, uint32_t deadline_ms)
+{
+	const uint32_t wait_ms = w->req.core->cfg.queue_wait_ms;
+	gh_timer_init(&w->timer, time_is_up, w);
+	gh_timer_set(&w->timer, w->req.loop, wait_ms < deadline_ms ? wait_ms : deadline_ms);
+	return VFS_PENDING;
+}
+
 static enum vfs_submitted finish_here(struct vfs_work *w, enum gh_status st)
 {
 	w->req.status = st;
+	say_when(&w->req);
 	count_result(w);
 	return VFS_DONE;
 }
 
-static enum vfs_submitted hand_over(struct vfs_work *w)
+/* Whose tenant is it that somebody logs in to, as far as that can be told from what was typed? */
+static const char *login_whom(struct vfs_req *r)
 {
-	struct gh_core *c = w->req.core;
-	struct gh_pool *pool = vfs_ops[w->req.op].class == VFS_C_LOGIN ? c->login_pool : c->wait_pool;
+	const char *at = r->user ? strchr(r->user, '/') : NULL;
+	if (at)
+		return gh_strndup(r->arena, r->user, (size_t)(at - r->user));
+	at = r->user ? strrchr(r->user, '$') : NULL;
+	return at ? at + 1 : r->host;
+}
+
+/* Into the queue in front of the workers. */
+static enum gh_status hand_over(struct vfs_work *w)
+{
+	struct vfs_req *r = &w->req;
+	const enum vfs_class class = vfs_ops[r->op].class;
 	w->may_block = true;
 	w->job.run = run_on_worker;
-	w->pending = true;
-	atomic_fetch_add(&c->pending, 1);
-	const enum gh_status st = gh_pool_submit(pool, &w->job);
-	if (st != GH_OK) {
-		w->pending = false;
-		atomic_fetch_sub(&c->pending, 1);
-		w->req.retry_after_s = 2;
-		return finish_here(w, st);
-	}
+	w->job.out = put_out_of_desk;
 	gh_metric_add(GH_M_FASTPATH, 1, 1);
-	return VFS_PENDING;
+	if (class == VFS_C_LOGIN) {
+		const char *whom = login_whom(r);
+		return share_submit_login(r->core, &w->job, r->peer_prefix, whom ? whom : "", &r->retry_after_s);
+	}
+	return share_submit(r->core, &w->job, r->session ? r->session->tenant : NULL, class, &r->retry_after_s);
+}
+
+static void took_off(struct vfs_work *w)
+{
+	w->pending = true;
+	atomic_fetch_add(&w->req.core->pending, 1);
+}
+
+static void came_back(struct vfs_work *w)
+{
+	w->pending = false;
+	atomic_fetch_sub(&w->req.core->pending, 1);
+}
+
+/* Its turn on the loop has come. */
+static void run_in_turn(struct share_turn *t)
+{
+	struct vfs_work *w = (struct vfs_work *)((char *)t - offsetof(struct vfs_work, turn));
+	struct vfs_req *r = &w->req;
+	uint32_t retry_s;
+	enum gh_status st = share_may(r->core, r->loop, r->session->tenant, gh_mono_ns(), t, &retry_s);
+	if (st == GH_OK) /* always: it was granted */
+		st = switches_gate(w);
+	if (st == GH_OK)
+		st = run_attempts(w);
+	if (st != GH_AGAIN)
+		gh_metric_add(GH_M_FASTPATH, 0, 1);
+	else if ((st = hand_over(w)) == GH_OK)
+		return;
+	r->status = st;
+	at_home(w);
+}
+
+/* OK: the loop is its tenant's now. WAIT: its turn comes. */
+static enum gh_status ask_for_loop(struct vfs_work *w, uint64_t now_ns)
+{
+	struct vfs_req *r = &w->req;
+	if (!r->session) {
+		share_unknown(r->core, r->loop, now_ns);
+		return GH_OK;
+	}
+	w->turn.item.class = vfs_ops[r->op].class;
+	w->turn.run = run_in_turn;
+	w->turn.out = put_out_of_loop;
+	return share_may(r->core, r->loop, r->session->tenant, now_ns, &w->turn, &r->retry_after_s);
 }
 
 enum vfs_submitted vfs_submit(struct vfs_req *r, vfs_done_fn *done, void *door)
@@ -254,10 +392,11 @@ enum vfs_submitted vfs_submit(struct vfs_req *r, vfs_done_fn *done, void *door)
 	struct vfs_work *w = work_of(r);
 	const struct vfs_op_row *row = &vfs_ops[r->op];
 	const uint32_t deadline_ms = r->deadline_ms ? r->deadline_ms : class_deadline_ms[row->class];
+	const uint64_t now = gh_mono_ns();
 
 	w->done = done;
 	w->door = door;
-	w->deadline_ns = gh_mono_ns() + deadline_ms * GH_MS_NS;
+	w->deadline_ns = now + deadline_ms * GH_MS_NS;
 	gh_metric_add(GH_M_REQUESTS, r->proto, 1);
 	if (gh_arena_overflowed(r->arena))
 		return finish_here(w, GH_NOMEM);
@@ -268,17 +407,24 @@ enum vfs_submitted vfs_submit(struct vfs_req *r, vfs_done_fn *done, void *door)
 	if (shut != GH_OK)
 		return finish_here(w, shut);
 	if (row->fast && core_flag(r->core, VFS_FLAG_FASTPATH, r->proto, r->session, false)) {
-		const enum gh_status st = run_attempts(w);
+		enum gh_status st = ask_for_loop(w, now);
+		if (st == GH_WAIT) {
+			took_off(w);
+			return pending(w, deadline_ms);
+		}
+		if (st == GH_OK)
+			st = run_attempts(w);
 		if (st != GH_AGAIN) {
 			gh_metric_add(GH_M_FASTPATH, 0, 1);
 			return finish_here(w, st);
 		}
+	} else if (r->session) {
+		share_here(r->core, r->loop, r->session->tenant, now);
 	}
-	/* Credit and the fair queue stand here, in front of the workers: their place. */
-	const enum vfs_submitted s = hand_over(w);
-	if (s == VFS_PENDING) {
-		gh_timer_init(&w->timer, deadline_passed, w);
-		gh_timer_set(&w->timer, r->loop, deadline_ms);
-	}
-	return s;
+	took_off(w);
+	const enum gh_status st = hand_over(w);
+	if (st == GH_OK)
+		return pending(w, deadline_ms);
+	came_back(w);
+	return finish_here(w, st);
 }

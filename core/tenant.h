@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "core/fair.h"
 #include "core/live.h"
 #include "core/meta.h"
 #include "policy/acl_trie.h"
@@ -53,6 +54,7 @@ struct tenant {
 	pthread_mutex_t load;                  /* one loader at a time; also owns the trie's reference counts */
 	struct tenant *_Atomic next_id, *_Atomic next_name;
 	struct live_tally live; /* what it does, counted */
+	struct share_seat seat; /* how much it may do */
 };
 
 struct tenants;

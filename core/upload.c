@@ -9,6 +9,8 @@
 #include "core/base/id.h"
 #include "core/base/metrics.h"
 
+#define PUT_OFF_MS 200 /* until a job that the queue had no place for is tried again */
+#define PUT_OFFS_MAX 50
 #define FLUSH_EVERY_BYTES (8u << 20) /* write-back starts in steps of this, so that the last sync has little to do */
 
 static struct gh_path *path_copy(struct gh_arena *a, const struct gh_path *p)
@@ -129,6 +131,15 @@ void vfs_upload_abort(struct vfs_upload **up)
 	if (!u)
 		return;
 	u->ready = NULL;
+	share_transfer_cancel(&u->transfer);
+	uint32_t retry_s;
+	enum gh_status st;
+	if (u->busy && share_withdraw(&u->job, &st, &retry_s)) {
+		struct vfs_upload *jobs = u;
+		u->busy = false;
+		atomic_fetch_sub(&u->core->pending, 1);
+		upload_unref(&jobs);
+	}
 	pthread_mutex_lock(&u->lock); /* at most as long as a job that has just begun to look */
 	u->taken = true;
 	pthread_mutex_unlock(&u->lock);
@@ -164,24 +175,53 @@ static enum gh_status open_stage(struct vfs_upload *u)
 	return st;
 }
 
-static void run_job(struct gh_job *job)
+/* Put out of the queue: a body that has begun to come is not refused for that. Write-back has time; for staging the
+ * push waits, and tries again. */
+static void put_off(struct gh_task *task)
+{
+	struct vfs_upload *u = (struct vfs_upload *)((char *)task - offsetof(struct vfs_upload, task));
+	struct gh_core *c = u->core;
+	u->busy = false;
+	if (!u->stage && u->put_offs++ >= PUT_OFFS_MAX)
+		u->error = GH_OVERSHARE;
+	if (u->ready)
+		share_transfer_later(&u->transfer, u->loop, PUT_OFF_MS, u->ready, u->ready_arg);
+	u->ready = NULL;
+	upload_unref(&u);
+	atomic_fetch_sub(&c->pending, 1);
+}
+
+static void out_of_queue(struct share_job *job, enum gh_status st, uint32_t retry_after_s)
+{
+	struct vfs_upload *u = (struct vfs_upload *)((char *)job - offsetof(struct vfs_upload, job));
+	(void)retry_after_s;
+	if (st == GH_STOPPING)
+		u->error = st;
+	u->task.fn = put_off;
+	gh_loop_post(u->loop, &u->task);
+}
+
+static void run_job(struct share_job *job)
 {
 	struct vfs_upload *u = (struct vfs_upload *)((char *)job - offsetof(struct vfs_upload, job));
 	pthread_mutex_lock(&u->lock);
 	if (!u->taken)
 		u->error = u->stage ? u->core->blob_ops->stage_flush(u->stage) : open_stage(u);
 	pthread_mutex_unlock(&u->lock);
+	share_done(job);
 	u->task.fn = job_done;
 	gh_loop_post(u->loop, &u->task);
 }
 
 static enum gh_status start_job(struct vfs_upload *u)
 {
+	uint32_t retry_s;
 	u->job.run = run_job;
+	u->job.out = out_of_queue;
 	u->busy = true;
 	atomic_fetch_add(&u->refs, 1);
 	atomic_fetch_add(&u->core->pending, 1);
-	const enum gh_status st = gh_pool_submit(u->core->wait_pool, &u->job);
+	const enum gh_status st = share_submit(u->core, &u->job, u->whose, VFS_C_WRITE, &retry_s);
 	if (st != GH_OK) {
 		u->busy = false;
 		atomic_fetch_sub(&u->refs, 1);
@@ -233,6 +273,13 @@ enum gh_status vfs_upload_push(struct vfs_upload *u, const void *data, size_t le
 	if ((u->declared != UINT64_MAX && len > u->declared - u->received) ||
 	    len > u->core->cfg.upload_max_bytes - u->received)
 		return GH_TOOLARGE;
+	/* What fits in memory came with a request that had its turn already. */
+	if (u->stage || atomic_load_explicit(&u->whose->seat.bytes_s, memory_order_relaxed)) {
+		uint64_t n;
+		st = share_transfer_ask(&u->transfer, u->core, u->loop, u->whose, len, true, &n, ready, arg);
+		if (st != GH_OK)
+			return st;
+	}
 	if (u->stage) {
 		st = push_stage(u, data, len);
 	} else if (len <= u->mem_max && u->mem_len + len <= u->mem_max &&
@@ -243,6 +290,10 @@ enum gh_status vfs_upload_push(struct vfs_upload *u, const void *data, size_t le
 		if (st == GH_OK) {
 			u->ready = ready;
 			u->ready_arg = arg;
+			return GH_WAIT;
+		}
+		if ((st == GH_OVERSHARE || st == GH_BUSY) && u->put_offs++ < PUT_OFFS_MAX) {
+			share_transfer_later(&u->transfer, u->loop, PUT_OFF_MS, ready, arg);
 			return GH_WAIT;
 		}
 	}

@@ -32,10 +32,12 @@ struct vfs_upload {
 	uint64_t unflushed;
 	/* job */
 	bool busy;
+	unsigned put_offs; /* in a row: the queue in front of the workers had no place */
 	enum gh_status error; /* sticky: a stage that failed once is over */
 	pthread_mutex_t lock;
 	bool taken; /* under lock: the commit has it, or nobody wants it */
-	struct gh_job job;
+	struct share_job job;           /* on a worker */
+	struct share_transfer transfer; /* on the loop */
 	struct gh_task task;
 	void (*ready)(void *arg);
 	void *ready_arg;

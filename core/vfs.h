@@ -255,6 +255,12 @@ GH_MUST_CHECK enum gh_status vfs_content_pull(struct vfs_content *c, uint64_t of
  * are counted by vfs_upload_push.) */
 void vfs_count_sent(struct gh_core *core, const struct vfs_session *s, enum vfs_proto p, uint64_t bytes);
 
+/* For a door that moves bytes itself (vfs_content_fd): how many of want, at least one, may go out now. OK; or WAIT: its
+ * tenant is at its rate or over its share, ready(arg) comes as for a pull. Then how many went, of those offered. */
+GH_MUST_CHECK enum gh_status vfs_content_offer(struct vfs_content *c, uint64_t want, uint64_t *ret_n,
+					       void (*ready)(void *arg), void *arg);
+void vfs_content_moved(struct vfs_content *c, uint64_t offered, uint64_t moved);
+
 /* ---- writing content ----
  * WRITE_BEGIN decides everything that can be decided before the first byte and gives req->upload. push while bytes
  * come. WRITE_COMMIT (a new request, ->upload set) makes it visible and durable, or nothing. Dropping it: abort. */

@@ -212,7 +212,8 @@ static struct fair_item *newest_of(const struct fair_tenant *t)
 	return best;
 }
 
-enum fair_pushed fair_push(struct fair *f, struct fair_item *it, uint64_t now_ns, struct fair_item **ret_victim)
+static enum fair_pushed push(struct fair *f, struct fair_item *it, bool behind, uint64_t now_ns,
+			     struct fair_item **ret_victim)
 {
 	it->pool = it->rule.pool < FAIR_POOLS && !f->pools[it->rule.pool].closed ? it->rule.pool : 0;
 	struct fair_pool *p = &f->pools[it->pool];
@@ -224,7 +225,7 @@ enum fair_pushed fair_push(struct fair *f, struct fair_item *it, uint64_t now_ns
 		return FAIR_REFUSED;
 	it->queued_ns = f->now_ns;
 	it->owner = fl;
-	if (!fl->waiting && !fair_tenant_capped(fl->tenant) && class_may_run(p, it->class) && !pick(p)) {
+	if (!behind && !fl->waiting && !fair_tenant_capped(fl->tenant) && class_may_run(p, it->class) && !pick(p)) {
 		struct fair_class *c = &p->classes[it->class];
 		if (fair_before(fl->tag, c->virtual_ns))
 			fl->tag = c->virtual_ns;
@@ -249,6 +250,16 @@ enum fair_pushed fair_push(struct fair *f, struct fair_item *it, uint64_t now_ns
 	queue(p, fl, it);
 	fair_flow_place(f, fl);
 	return said;
+}
+
+enum fair_pushed fair_push(struct fair *f, struct fair_item *it, uint64_t now_ns, struct fair_item **ret_victim)
+{
+	return push(f, it, false, now_ns, ret_victim);
+}
+
+enum fair_pushed fair_push_behind(struct fair *f, struct fair_item *it, uint64_t now_ns, struct fair_item **ret_victim)
+{
+	return push(f, it, true, now_ns, ret_victim);
 }
 
 struct fair_item *fair_take(struct fair *f, uint64_t now_ns)
@@ -396,6 +407,11 @@ uint32_t fair_retry_after_s(const struct fair *f, uint64_t tenant, uint32_t clas
 	}
 	const double s = items / per_s;
 	return s >= 60 ? 60 : s <= 1 ? 1 : (uint32_t)s + ((double)(uint32_t)s < s);
+}
+
+struct fair_item *fair_oldest(const struct fair *f, uint32_t pool)
+{
+	return pool < FAIR_POOLS ? f->pools[pool].oldest : NULL;
 }
 
 struct fair_sums fair_sums(const struct fair *f, uint32_t pool)

@@ -76,6 +76,8 @@ enum fair_pushed {
 };
 /* The victim's tenant is the one most above its share. Refused also when memory is out. */
 enum fair_pushed fair_push(struct fair *f, struct fair_item *it, uint64_t now_ns, struct fair_item **ret_victim);
+/* As fair_push, but it never runs at once: whoever has the slots will come and take. */
+enum fair_pushed fair_push_behind(struct fair *f, struct fair_item *it, uint64_t now_ns, struct fair_item **ret_victim);
 /* A waiting item that should run now, holding a slot; NULL: none waits, or no slot is free for any that does. Called
  * until NULL after every settle. */
 struct fair_item *fair_take(struct fair *f, uint64_t now_ns);
@@ -99,6 +101,8 @@ struct fair_sums {
 	uint32_t waiting, running, tenants; /* tenants: that wait */
 	uint64_t oldest_queued_ns;          /* 0 = nobody waits */
 };
+/* The item that has waited longest in a pool; NULL: none waits. */
+struct fair_item *fair_oldest(const struct fair *f, uint32_t pool);
 struct fair_sums fair_sums(const struct fair *f, uint32_t pool);
 /* Waiting and running of one tenant, in whatever pools. */
 struct fair_sums fair_tenant_sums(const struct fair *f, uint64_t tenant);

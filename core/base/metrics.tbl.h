@@ -24,6 +24,11 @@ X(BLOB_PUTS, "blob_puts_total", COUNTER, "kind", "pack file", "Blobs stored, by 
 X(PACK_SYNCS, "pack_syncs_total", COUNTER, NULL, NULL, "Flushes of the open pack.")
 X(WORKER_QUEUE, "worker_queue", GAUGE, "pool", "login wait", "Jobs waiting for a worker.")
 X(SHED, "shed_total", COUNTER, "pool", "login wait", "Operations refused because a queue was full.")
+/* enum vfs_class order */
+X(FAIR_WAIT, "share_wait_seconds", HISTOGRAM, "class", "login lookup list read write change bulk watch", "How long operations waited for a worker, or for their turn on a loop.")
+X(FAIR_WAITING, "share_waiting", GAUGE, "pool", "shared dedicated login loop", "Operations waiting, by where: the shared pool of workers, dedicated pools, password checks, the loops.")
+X(FAIR_RUNNING, "share_running", GAUGE, "pool", "shared dedicated login loop", "Workers at work, by pool.")
+X(FAIR_SHED, "share_shed_total", COUNTER, "pool", "shared dedicated login loop", "Operations refused because their tenant had more waiting than its share when a queue was full, or waited too long.")
 X(COLLECTED, "collected_blobs_total", COUNTER, "kind", "dead orphan staging", "Blobs removed by the collector.")
 X(DAMAGED, "damaged_total", COUNTER, NULL, NULL, "Reads that met a wrong checksum.")
 X(STARTED, "start_time_seconds", GAUGE, NULL, NULL, "When the gateway started, in seconds since 1970.")

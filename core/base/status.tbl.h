@@ -52,6 +52,7 @@ X(SUSPENDED, TENANT, "this kind of operation is switched off by an administrator
 X(READONLY, TENANT, "read-only for now")
 X(FROZEN, TENANT, "read-only")
 X(BUSY, TENANT, "overloaded; try again shortly")
+X(OVERSHARE, TENANT, "more than this tenant's share is waiting; try again later")
 
 X(IO, DEPENDENCY, "the storage reported an error")
 X(NOSPACE, DEPENDENCY, "the storage is full")

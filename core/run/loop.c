@@ -181,6 +181,8 @@ static void poll_events(struct gh_loop *l)
 		}
 	}
 	if (wait) {
+		if (!l->rested_ns)
+			l->rested_ns = gh_mono_ns();
 		l->online = false;
 		gh_rcu_offline();
 	} else {
@@ -303,4 +305,14 @@ bool gh_loop_here(const struct gh_loop *l)
 uint64_t gh_loop_now_ns(const struct gh_loop *l)
 {
 	return l->now_ns;
+}
+
+uint64_t gh_loop_rested_ns(const struct gh_loop *l)
+{
+	return l->rested_ns;
+}
+
+void gh_loop_rest_forget(struct gh_loop *l)
+{
+	l->rested_ns = 0;
 }

@@ -25,6 +25,9 @@ void gh_loop_free(struct gh_loop **l);                         /* joins the thre
 unsigned gh_loop_index(const struct gh_loop *l);
 bool gh_loop_here(const struct gh_loop *l); /* is the caller its thread? */
 uint64_t gh_loop_now_ns(const struct gh_loop *l); /* monotonic, taken once a pass */
+/* Since gh_loop_rest_forget, when did the loop first have nothing to do? 0 = it has not slept yet. */
+uint64_t gh_loop_rested_ns(const struct gh_loop *l);
+void gh_loop_rest_forget(struct gh_loop *l);
 
 /* CPU time its thread has used. Any thread, from gh_loop_start to gh_loop_free. */
 uint64_t gh_loop_cpu_ns(const struct gh_loop *l);

@@ -31,6 +31,7 @@ struct gh_loop {
 
 	struct event *alarm; /* ends the sleep when a timer or an engine is due */
 	uint64_t now_ns;
+	uint64_t rested_ns; /* gh_loop_rested_ns */
 	bool online;
 
 	struct wheel wheel;

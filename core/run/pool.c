@@ -16,7 +16,7 @@
 #include "core/base/rcu.h"
 
 struct gh_pool {
-	unsigned label, queue_max, threads;
+	unsigned label, queue_max, threads, thread_room; /* threads: under lock once it is shared */
 	char name[12];
 	pthread_mutex_t lock;
 	pthread_cond_t work;
@@ -75,30 +75,42 @@ static void *worker(void *arg)
 	return NULL;
 }
 
+enum gh_status gh_pool_grow(struct gh_pool *p, unsigned threads)
+{
+	sigset_t all, old;
+
+	if (threads > p->thread_room)
+		threads = p->thread_room;
+	/* Signals go to the thread that waits for them. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_mutex_lock(&p->lock);
+	while (p->threads < threads && !p->stopping && pthread_create(&p->thread[p->threads], NULL, worker, p) == 0)
+		p->threads++;
+	const bool enough = p->threads >= threads;
+	pthread_mutex_unlock(&p->lock);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return enough ? GH_OK : GH_NOMEM;
+}
+
 enum gh_status gh_pool_new(const char *name, unsigned label, unsigned threads, unsigned queue_max,
 			   struct gh_pool **ret_pool)
 {
-	struct gh_pool *p = calloc(1, sizeof(*p) + threads * sizeof(p->thread[0]));
-	sigset_t all, old;
-
+	struct gh_pool *p = calloc(1, sizeof(*p) + (threads + POOL_GROW_MAX) * sizeof(p->thread[0]));
 	if (!p)
 		return GH_NOMEM;
 	GH_ASSERT(threads > 0);
+	p->thread_room = threads + POOL_GROW_MAX;
 	p->label = label;
 	p->queue_max = queue_max;
 	snprintf(p->name, sizeof(p->name), "%s", name);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->work, NULL);
 	p->tail = &p->first;
-	/* Signals go to the thread that waits for them. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	while (p->threads < threads && pthread_create(&p->thread[p->threads], NULL, worker, p) == 0)
-		p->threads++;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (p->threads < threads) {
+	const enum gh_status st = gh_pool_grow(p, threads);
+	if (st != GH_OK) {
 		gh_pool_free(&p);
-		return GH_NOMEM;
+		return st;
 	}
 	*ret_pool = p;
 	return GH_OK;

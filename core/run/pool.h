@@ -15,6 +15,9 @@ struct gh_job {
 /* label: its index among the label values of GH_M_WORKER_QUEUE and GH_M_SHED (0 login, 1 wait). */
 GH_MUST_CHECK enum gh_status gh_pool_new(const char *name, unsigned label, unsigned threads, unsigned queue_max,
 					 struct gh_pool **ret_pool);
+/* More threads, up to so many in all (at most POOL_GROW_MAX more than it was made with); never fewer. */
+#define POOL_GROW_MAX 160
+GH_MUST_CHECK enum gh_status gh_pool_grow(struct gh_pool *p, unsigned threads);
 /* GH_OK, or GH_BUSY when queue_max jobs wait already, or GH_STOPPING. Never blocks. Any thread. */
 GH_MUST_CHECK enum gh_status gh_pool_submit(struct gh_pool *p, struct gh_job *job);
 /* Around what reads RCU-protected pointers in a job; nothing in between may block. */

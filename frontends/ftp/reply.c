@@ -87,6 +87,8 @@ struct ftp_answer ftp_answer_of(enum gh_status st)
 		return (struct ftp_answer){ 550, "Read-only." };
 	case GH_BUSY:
 		return (struct ftp_answer){ 450, "Overloaded; try again shortly." };
+	case GH_OVERSHARE:
+		return (struct ftp_answer){ 450, "More than your share is waiting already; try again later." };
 	case GH_IO:
 		return (struct ftp_answer){ 451, "The storage reported an error." };
 	case GH_NOSPACE:

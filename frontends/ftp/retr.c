@@ -107,14 +107,21 @@ static void move_file(struct ftp_session *s)
 {
 	struct ftp_transfer *t = &s->t;
 	off_t at = (off_t)t->file_offset;
-	size_t want = t->size - t->offset < SLICE ? (size_t)(t->size - t->offset) : SLICE;
+	uint64_t want = t->size - t->offset < SLICE ? t->size - t->offset : SLICE;
 	ssize_t n;
 
 	if (!want) {
 		finish(s);
 		return;
 	}
-	n = sendfile(s->data.fd, t->file_fd, &at, want);
+	t->waiting = true; /* before the call, as in fetch */
+	if (vfs_content_offer(t->content, want, &want, ftp_transfer_ready, s) == GH_WAIT) {
+		ftp_transfer_want(s, 0);
+		return;
+	}
+	t->waiting = false;
+	n = sendfile(s->data.fd, t->file_fd, &at, (size_t)want);
+	vfs_content_moved(t->content, want, n > 0 ? (uint64_t)n : 0);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
 		return;
 	if (n == 0) {

@@ -46,6 +46,7 @@ int http_code_of(enum gh_status st)
 	case GH_LOCKED:
 		return 423;
 	case GH_THROTTLED:
+	case GH_OVERSHARE:
 		return 429;
 	case GH_UNSUPPORTED:
 		return 501;

@@ -46,6 +46,9 @@ X("blobs.pack_max_blob", SIZE, "128KiB", 4 * KIB, MIB, RESTART, "larger content 
 
 X("workers.threads", COUNT, "32", 1, 1024, RESTART, "threads for what waits on disk or database")
 X("workers.queue", COUNT, "1024", 16, 1000000, RESTART, "operations waiting for a worker before new ones are refused")
+X("workers.queue_wait", DURATION, "10s", 100, 10 * MIN, RESTART, "longest wait for a worker before an operation is refused")
+X("workers.fair_share", BOOL, "true", 0, 0, RESTART, "tenants get workers and loops by shares; false: first come, first served")
+X("logins.queue", COUNT, "64", 1, 100000, RESTART, "logins waiting for a password check before new ones are refused")
 X("logins.threads", COUNT, "0", 0, 256, RESTART, "password hashes at once; 0 = one per CPU")
 X("logins.credential_ttl", DURATION, "5m", 0, DAY, RESTART, "how long a verified password is remembered in memory")
 X("cache.nodes", SIZE, "64MiB", MIB, 64 * GIB, RESTART, "memory for the node cache")

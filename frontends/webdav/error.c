@@ -24,6 +24,8 @@ int dav_code(const struct http_ex *ex, enum gh_status st)
 		return ex->method == HTTP_DELETE ? 400 : http_code_of(st);
 	case GH_NOLOCK:
 		return 409;
+	case GH_OVERSHARE: /* a drive mapped by the system knows 503, and waits; 429 it takes for an error */
+		return 503;
 	case GH_OK:
 	case GH_PENDING:
 	case GH_WAIT:
@@ -129,6 +131,7 @@ static const char *precondition_of(const struct http_ex *ex, enum gh_status st, 
 	case GH_READONLY:
 	case GH_FROZEN:
 	case GH_BUSY:
+	case GH_OVERSHARE:
 	case GH_IO:
 	case GH_DAMAGED:
 	case GH_DATABASE:

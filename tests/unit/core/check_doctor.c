@@ -90,8 +90,9 @@ END_TEST
 
 START_TEST(a_good_folder_is_written_to_and_left_as_it_was)
 {
-	char dir[] = "/tmp/gatehouse-unit-XXXXXX";
+	char dir[200];
 
+	snprintf(dir, sizeof(dir), "%s/gatehouse-unit-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	doctor_disk(items, dir);
 	ck_assert_str_ne(level_of("disk.write"), "fail");

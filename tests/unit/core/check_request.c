@@ -61,22 +61,6 @@ static struct vfs_upload *begun(const char *path, const char *text)
 	return u;
 }
 
-static void wait_hanging(unsigned n)
-{
-	const struct timespec nap = { 0, 1000000 };
-	for (unsigned i = 0; blob_fault_hanging(f.blobs) < n && i < 5000; i++)
-		nanosleep(&nap, NULL);
-	ck_assert_uint_ge(blob_fault_hanging(f.blobs), n);
-}
-
-static void wait_quiet(void)
-{
-	const struct timespec nap = { 0, 1000000 };
-	for (unsigned i = 0; atomic_load(&f.core->pending) && i < 5000; i++)
-		nanosleep(&nap, NULL);
-	ck_assert_uint_eq(atomic_load(&f.core->pending), 0);
-}
-
 START_TEST(a_store_that_fails_leaves_the_old_file)
 {
 	is(put("/a", "old"), GH_OK);
@@ -169,7 +153,7 @@ START_TEST(a_deadline_answers_while_the_work_goes_on)
 	is(w.st, GH_DEADLINE); /* its commit was not sent: nothing may come of it that was not asked again */
 	ck_assert_uint_eq(blob_fault_hanging(f.blobs), 1);
 	blob_fault_clear(f.blobs);
-	wait_quiet();
+	fixture_wait_quiet(&f);
 	ck_assert_uint_eq(w.times, 1);
 	ck_assert_int_eq(gh_metric_get(GH_M_ERRORS, door), errors + 1);
 	shows("/a", NULL);
@@ -185,9 +169,9 @@ START_TEST(a_request_freed_before_its_commit_has_no_effect)
 	w.r = fixture_req(&f, VFS_WRITE_COMMIT, f.admin, NULL, NULL);
 	w.r->upload = begun("/a", "gone");
 	fixture_on_loop(&f, submit_and_free, &w);
-	wait_hanging(1);
+	fixture_wait_hanging(&f, 1);
 	blob_fault_clear(f.blobs);
-	wait_quiet();
+	fixture_wait_quiet(&f);
 	ck_assert_uint_eq(w.times, 0); /* nobody is told, and nothing happened */
 	shows("/a", NULL);
 	sem_destroy(&w.done);
@@ -212,11 +196,11 @@ START_TEST(a_full_queue_refuses_at_once_and_loses_nothing)
 		w[i].r->upload = u[i];
 		fixture_on_loop(&f, submit, &w[i]);
 		if (i == 7)
-			wait_hanging(8);
+			fixture_wait_hanging(&f, 8);
 	}
 	struct vfs_req *r = fixture_req(&f, VFS_WRITE_COMMIT, f.admin, NULL, NULL);
 	r->upload = u[24];
-	is(fixture_run(&f, r), GH_BUSY);
+	is(fixture_run(&f, r), GH_OVERSHARE);
 	ck_assert_uint_gt(r->retry_after_s, 0);
 	fixture_free(&f, &r);
 	blob_fault_clear(f.blobs);
@@ -247,7 +231,7 @@ START_TEST(what_is_in_memory_needs_no_worker)
 		w[i].r->upload = begun(path, path);
 		fixture_on_loop(&f, submit, &w[i]);
 	}
-	wait_hanging(8); /* every worker is stuck: a cached read is answered all the same */
+	fixture_wait_hanging(&f, 8); /* every worker is stuck: a cached read is answered all the same */
 	struct vfs_req *r = fixture_req(&f, VFS_READ, f.admin, "/a", NULL);
 	r->inline_max = 100;
 	is(fixture_run(&f, r), GH_OK);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "backends/blob/fault.h"
 #include "core/base/id.h"
@@ -19,11 +20,12 @@ static void must(enum gh_status st, const char *what)
 
 void fixture_open(struct house_fixture *f)
 {
-	char err[512] = "", path[128], password[64];
-	const unsigned queue_max = f->queue_max;
+	char err[512] = "", path[256], password[64];
+	const unsigned queue_max = f->queue_max, queue_wait_ms = f->queue_wait_ms;
 	memset(f, 0, sizeof(*f));
 	f->queue_max = queue_max;
-	snprintf(f->dir, sizeof(f->dir), "/tmp/gatehouse-unit-XXXXXX");
+	f->queue_wait_ms = queue_wait_ms;
+	snprintf(f->dir, sizeof(f->dir), "%s/gatehouse-unit-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	if (!mkdtemp(f->dir))
 		abort();
 	gh_id_init(0, 0);
@@ -32,14 +34,14 @@ void fixture_open(struct house_fixture *f)
 	snprintf(path, sizeof(path), "%s/meta.db", f->dir);
 	const struct meta_config mc = { .path = path, .readers = 4 };
 	must(meta_open(&mc, &f->meta, err), err);
-	char blob_dir[128];
+	char blob_dir[256];
 	snprintf(blob_dir, sizeof(blob_dir), "%s/blobs", f->dir);
 	const struct blob_ops *ops = &blob_ops_fault;
 	const struct blob_config bc = { .path = blob_dir, .pack_size_bytes = 4 << 20 };
 	must(ops->open(&bc, &f->blobs, err), err);
 	const struct gh_core_config cc = {
 		.meta = f->meta, .blob_ops = ops, .blobs = f->blobs, .blob_kind = "local", .workers = 8,
-		.queue_max = f->queue_max, .access_log = "",
+		.queue_max = f->queue_max, .queue_wait_ms = f->queue_wait_ms, .access_log = "",
 	};
 	must(gh_core_new(&cc, &f->core, err), err);
 	must(gh_core_bootstrap(f->core, "secret", password), "bootstrap");
@@ -54,7 +56,7 @@ void fixture_open(struct house_fixture *f)
 
 void fixture_close(struct house_fixture *f)
 {
-	char cmd[128];
+	char cmd[256];
 	vfs_session_unref(&f->admin);
 	gh_core_free(&f->core);
 	gh_loop_stop(f->loop);
@@ -296,4 +298,20 @@ char *fixture_get(struct house_fixture *f, struct vfs_session *s, const char *pa
 	*ret_st = p.at == p.size ? GH_OK : p.st;
 	*ret_len = p.size;
 	return p.data;
+}
+
+void fixture_wait_hanging(struct house_fixture *f, unsigned n)
+{
+	const struct timespec nap = { 0, 1000000 };
+	for (unsigned i = 0; blob_fault_hanging(f->blobs) < n && i < 5000; i++)
+		nanosleep(&nap, NULL);
+	must(blob_fault_hanging(f->blobs) >= n ? GH_OK : GH_DEADLINE, "calls of the blob store hang");
+}
+
+void fixture_wait_quiet(struct house_fixture *f)
+{
+	const struct timespec nap = { 0, 1000000 };
+	for (unsigned i = 0; atomic_load(&f->core->pending) && i < 5000; i++)
+		nanosleep(&nap, NULL);
+	must(atomic_load(&f->core->pending) ? GH_DEADLINE : GH_OK, "the house comes to rest");
 }

@@ -7,12 +7,13 @@
 #include "core/control_house.h"
 
 struct house_fixture {
-	char dir[64];
+	char dir[200];
 	struct meta_store *meta;
 	struct blob_backend *blobs;
 	struct gh_core *core;
 	struct gh_loop *loop;
 	unsigned queue_max;        /* set before fixture_open: jobs that may wait; 0 = default */
+	unsigned queue_wait_ms;    /* likewise: longest wait in the queue; 0 = default */
 	struct vfs_session *admin; /* owner of `default` */
 	struct tenant *tenant;
 };
@@ -37,6 +38,9 @@ enum gh_status fixture_do(struct house_fixture *f, enum vfs_op op, struct vfs_se
 			  const char *dest, unsigned flags);
 enum gh_status fixture_put(struct house_fixture *f, struct vfs_session *s, const char *path, const void *data, size_t len,
 			   unsigned flags, uint64_t offset);
+/* Until so many calls of the blob store hang; until nothing of the house is under way. Abort after 5 s. */
+void fixture_wait_hanging(struct house_fixture *f, unsigned n);
+void fixture_wait_quiet(struct house_fixture *f);
 /* Content of a file, malloc'ed, NUL added; NULL when it cannot be read (*ret_st says why). */
 char *fixture_get(struct house_fixture *f, struct vfs_session *s, const char *path, size_t *ret_len,
 		  enum gh_status *ret_st);

@@ -1,0 +1,47 @@
+/* Inside the fair share at run time: what fair.c (desks), fair_rules.c (weights, pools, rates) and fair_loop.c share.
+ *
+ * Locks: a desk's `lock` covers its scheduler; `rules_lock` covers the table of rules and the names of pools. Never both
+ * at once, and nothing is called out under either.
+ */
+#ifndef GH_CORE_FAIR_ROOM_H
+#define GH_CORE_FAIR_ROOM_H
+
+#include "core/house.h"
+
+#define SHARE_LOOPS_MAX 256
+
+struct share_desk {
+	struct gh_core *core;
+	struct gh_pool **pool;
+	pthread_mutex_t lock;
+	struct fair *fair;
+	bool off, login, stopping;
+	_Atomic uint64_t settled_ns; /* when something was last done here */
+};
+
+struct share_rule {
+	uint64_t tenant;
+	uint32_t weight, cap;
+	char pool[SHARE_POOL_NAME_MAX + 1];
+};
+
+struct share {
+	struct gh_core *core;
+	struct share_config cfg;
+	struct share_desk wait, login;
+	struct live_source live;
+	int64_t shed_seen; /* the sampler's */
+	pthread_mutex_t rules_lock;
+	struct share_rule *rules; /* by tenant */
+	unsigned rule_count, rule_room;
+	struct share_pool pools[FAIR_POOLS];
+	struct share_loop *_Atomic loops[SHARE_LOOPS_MAX]; /* each made and used by its own thread */
+};
+
+/* Metric labels: metrics.tbl.h, rows FAIR_*. */
+enum { SHARE_IN_SHARED, SHARE_IN_DEDICATED, SHARE_IN_LOGIN, SHARE_IN_LOOP };
+
+void share_waited(struct gh_core *c, struct tenant *t, unsigned class, uint64_t wait_ns);
+void share_shed(struct gh_core *c, struct tenant *t, unsigned where);
+
+#endif
