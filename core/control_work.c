@@ -293,13 +293,13 @@ enum gh_status control_epoch(struct control_call *c, struct tenant *t, uint64_t 
 
 enum gh_status control_retry(struct control_call *c, control_once_fn *once, void *arg)
 {
-	for (unsigned i = 0; i < RETRIES; i++) {
-		enum gh_status st = once(c, arg);
+	enum gh_status st = GH_STALE;
 
-		if (st != GH_STALE)
-			return st;
-	}
-	return GH_CONFLICT;
+	pthread_mutex_lock(&c->core->change_lock);
+	for (unsigned i = 0; i < RETRIES && st == GH_STALE; i++)
+		st = once(c, arg);
+	pthread_mutex_unlock(&c->core->change_lock);
+	return st == GH_STALE ? GH_CONFLICT : st;
 }
 
 /* ---- JSON ---- */

@@ -59,7 +59,7 @@ GH_MUST_CHECK enum gh_status control_commit(struct control_call *c, struct tenan
 					    const char *detail, uint64_t epoch, struct meta_step *steps,
 					    unsigned count);
 GH_MUST_CHECK enum gh_status control_epoch(struct control_call *c, struct tenant *t, uint64_t *ret);
-/* Runs once(c, arg) again while it answers GH_STALE, a bounded number of times; then GH_CONFLICT. */
+/* Runs once(c, arg) again while it answers GH_STALE, a bounded number of times; then GH_CONFLICT. One caller at a time. */
 typedef enum gh_status control_once_fn(struct control_call *c, void *arg);
 GH_MUST_CHECK enum gh_status control_retry(struct control_call *c, control_once_fn *once, void *arg);
 

@@ -40,6 +40,9 @@ struct gh_core {
 	struct switches *switches;
 	/* Trees in the making lie below the trash root until they are attached: the walker keeps out while copies run. */
 	pthread_rwlock_t trash_lock;
+	/* Administrators' changes read, decide and commit one after another in this process: none starves another. What
+	 * changes outside of it still makes them go round. */
+	pthread_mutex_t change_lock;
 	atomic_uint pending; /* requests and jobs that have not come home */
 	atomic_bool stopping;
 };
