@@ -21,6 +21,9 @@
  *   status {}   events.list {tenant?, after?, limit?}   fsck {verify?: bool}   defender.clear {tenant, user?}
  *
  * Lists are {"items": [...]}. Unknown or mistyped arguments are GH_INVALID with a message naming them.
+ *
+ * Whoever calls has a role, and each row says which one it takes: a viewer looks, an operator works the gate, an owner
+ * also has people, rights and operators in hand. control_run refuses; a row cannot forget it.
  */
 #ifndef GH_CORE_CONTROL_H
 #define GH_CORE_CONTROL_H
@@ -29,10 +32,15 @@
 
 #include "core/core.h"
 
+enum control_role { CONTROL_VIEWER, CONTROL_OPERATOR, CONTROL_OWNER, CONTROL_ROLE_COUNT };
+const char *control_role_name(enum control_role role);
+bool control_role_parse(const char *name, enum control_role *ret);
+
 struct control_call {
 	struct gh_core *core;
 	const json_t *args;     /* object */
 	const char *actor;      /* "uid:0", an operator's name: for the event log */
+	enum control_role role; /* what actor is */
 	json_t *result;         /* the callee sets it (object); the caller decrefs */
 	char message[256];      /* on failure: what, which object, what to do */
 	struct gh_arena *arena; /* this and op: control_run's own */
@@ -42,11 +50,13 @@ struct control_call {
 struct control_op {
 	const char *name, *args, *help; /* args: one-line synopsis */
 	bool mutates;
+	enum control_role role; /* the least that may */
 	enum gh_status (*run)(struct control_call *call);
 };
 
 extern const struct control_op control_ops[]; /* ends with name NULL */
-/* GH_NOTFOUND for an unknown op. */
+const struct control_op *control_op_find(const char *name); /* NULL: there is none */
+/* GH_NOTFOUND for an unknown op; GH_DENIED where the role is not enough. */
 GH_MUST_CHECK enum gh_status control_run(const char *op, struct control_call *call);
 
 #endif

@@ -87,7 +87,7 @@ static void reply_add_result(struct gh_buf *out, const json_t *result)
 /* The request line (without its newline) into the reply. */
 static void call_run(struct caller *c, const char *line, size_t len, struct gh_buf *out)
 {
-	struct control_call call = { .core = c->s->cfg.core, .actor = c->actor };
+	struct control_call call = { .core = c->s->cfg.core, .actor = c->actor, .role = CONTROL_OWNER };
 	const char *op = NULL;
 	json_t *args = NULL, *root;
 	json_error_t why;

@@ -63,6 +63,22 @@ START_TEST(every_operation_has_a_name_a_synopsis_and_a_function)
 }
 END_TEST
 
+START_TEST(a_role_that_is_too_little_runs_nothing)
+{
+	for (const struct control_op *op = control_ops; op->name; op++) {
+		struct control_call call = { .core = core, .actor = "viewer", .args = json_object() };
+
+		ck_assert(!op->mutates || op->role > CONTROL_VIEWER);
+		for (unsigned role = CONTROL_VIEWER; role < op->role; role++) {
+			call.role = (enum control_role)role;
+			ck_assert_int_eq(control_run(op->name, &call), GH_DENIED);
+			ck_assert_msg(strstr(call.message, control_role_name(op->role)), "%s", call.message);
+		}
+		json_decref((json_t *)call.args);
+	}
+}
+END_TEST
+
 START_TEST(unknown_missing_and_mistyped_arguments_are_named)
 {
 	refused(GH_INVALID, "tenant.add", "{'name':'x','colour':'red'}", "colour");
@@ -486,7 +502,7 @@ static void *grant_thread(void *arg)
 	gh_rcu_register();
 	gh_rcu_offline();
 	for (unsigned i = 0; i < 20; i++) {
-		struct control_call call = { .core = core, .actor = arg };
+		struct control_call call = { .core = core, .actor = arg, .role = CONTROL_OWNER };
 
 		snprintf(args, sizeof(args), "{\"tenant\":\"acme\",\"path\":\"/\",\"who\":\"%s\",\"rights\":\"%s\"}",
 			 (const char *)arg, i % 2 ? "read" : "write,delete");
@@ -638,6 +654,7 @@ int main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_checked_fixture(tc, setup, core_close);
 	tcase_add_test(tc, every_operation_has_a_name_a_synopsis_and_a_function);
+	tcase_add_test(tc, a_role_that_is_too_little_runs_nothing);
 	tcase_add_test(tc, unknown_missing_and_mistyped_arguments_are_named);
 	tcase_add_test(tc, a_tenant_is_made_listed_and_changed);
 	tcase_add_test(tc, a_changed_tenant_is_known_to_the_running_core);

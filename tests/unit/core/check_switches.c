@@ -277,7 +277,8 @@ static void *sets(void *arg)
 
 	for (unsigned i = 0; i < 30; i++) {
 		snprintf(args, sizeof(args), "{\"tenant\":\"%s\",\"mode\":\"%s\"}", tenant, i % 2 ? "off" : "drain");
-		struct control_call call = { .core = core, .actor = "tester", .args = json_loads(args, 0, NULL) };
+		struct control_call call = { .core = core, .actor = "tester", .role = CONTROL_OWNER,
+					     .args = json_loads(args, 0, NULL) };
 
 		ck_assert_int_eq(control_run("switch.set", &call), GH_OK);
 		json_decref((json_t *)call.args);

@@ -181,7 +181,7 @@ static enum gh_status try_call(const char *op, const char *args, json_t **ret)
 {
 	char text[8192];
 	json_error_t why;
-	struct control_call call = { .core = core, .actor = "tester" };
+	struct control_call call = { .core = core, .actor = "tester", .role = CONTROL_OWNER };
 	json_t *o;
 	enum gh_status st;
 
