@@ -25,6 +25,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 PASSWORD = 'correct horse 9'
@@ -58,10 +59,12 @@ class Checks:
     def __init__(self):
         self.passed = 0
         self.failures = []
+        self.lock = threading.Lock()  # tests judge on several threads
 
     def ok(self, condition, what, detail=''):
         if condition:
-            self.passed += 1
+            with self.lock:
+                self.passed += 1
             return True
         caller = sys._getframe(1)
         while os.path.basename(caller.f_code.co_filename) == 'gh.py' and caller.f_back:

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # suite: default
+# alone: yes
 # sanitizers: asan
 """Garbage, halves of requests and one byte at a time, on every port: each is closed within its deadline, leaves one line
 in the log, and a good client beside it notices nothing."""

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # suite: default
+# alone: yes
 # sanitizers: asan
 # timeout: 1500
 """kill -9 under load. Eight clients over three doors write, replace, move, copy and delete; the server is killed at

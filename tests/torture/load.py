@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # suite: default
+# alone: yes
 # sanitizers: asan
 """Ending, reloading and idling under load.
 

@@ -4,15 +4,18 @@
 """The client vanishes, or sends less than it declared, at each stage, on each door: the old file stays whole and no new
 one appears."""
 import os
+import re
 import socket
 import struct
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'conformance'))
 import gh  # noqa: E402
 
 OLD = b'the old file, whole\n' * 50
+JUDGES = 8  # mostly they wait
 SIZES = {'small': 4000, 'staged': 400000, 'flushed': 10 << 20}
 
 
@@ -163,49 +166,85 @@ def ftp_cases(s, path, size):
 
 
 class Judge:
-    def __init__(self, s, t):
-        self.s, self.t = s, t
+    """One case after another in a folder of its own, so that several may be judged at a time."""
 
-    def run(self, label, act, path_old='/old', path_new='/new'):
-        for path in (path_old, path_new):
-            act(path)
+    def __init__(self, s, t, folder):
+        self.s, self.t, self.folder = s, t, folder
+        self.client = s.client()
+
+    def start(self):
+        self.t.eq(self.client.request('MKCOL', '/dav' + self.folder).status, 201, self.folder + ' is made')
+        self.put_old()
+
+    def put_old(self):
+        self.client.request('PUT', '/dav' + self.folder + '/old', body=OLD)
+
+    def names(self):
+        r = self.client.request('PROPFIND', '/dav' + self.folder, {'Depth': '1'})
+        hrefs = re.findall(r'<D:href>[^<]*%s/([^<]*)</D:href>' % self.folder, r.text)
+        return [n.strip('/') for n in hrefs if n.strip('/')]
+
+    def run(self, label, act):
+        for name in ('/old', '/new'):
+            act(self.folder + name)
         time.sleep(0.15 * gh.SLOW)
-        r = self.s.http('GET', '/dav' + path_old)
+        r = self.client.request('GET', '/dav' + self.folder + '/old')
         self.t.ok(r.status == 200 and r.body == OLD, label + ': the old file stays whole',
                   '(status %d, %d bytes)' % (r.status, len(r.body)))
-        r = self.s.http('GET', '/dav' + path_new)
+        r = self.client.request('GET', '/dav' + self.folder + '/new')
         self.t.eq(r.status, 404, label + ': no new file appears')
-        with self.s.ftp() as f:
-            names = [n for n in f.nlst() if n.strip('/') != 'old']
-        if not self.t.eq(names, [], label + ': nothing else appears') or r.status != 404:
+        names = self.names()
+        if not self.t.eq(names, ['old'], label + ': nothing else appears') or r.status != 404:
             for n in names:  # the next case is judged by itself
-                self.s.http('DELETE', '/dav/' + n.strip('/'))
-        self.s.http('PUT', '/dav' + path_old, body=OLD)
+                self.client.request('DELETE', '/dav%s/%s' % (self.folder, n))
+            self.put_old()
+
+
+def http_cases(s, prefix):
+    """(label, function of the path) of everything that cuts a PUT short."""
+    for kind, size in SIZES.items():
+        for end in ENDS:
+            for label, sent in (('nothing', 0), ('one byte', 1), ('half', size // 2), ('all but one', size - 1)):
+                if kind == 'flushed' and (label != 'all but one' or end == 'half'):
+                    continue
+                yield ('%s %s %s, %s' % (prefix, kind, label, end),
+                       lambda p, size=size, sent=sent, end=end: http_declared(s, prefix + p, size, sent, end))
+    for end in ENDS:
+        for label, body in (('no chunk', b''), ('in a size line', b'1'), ('in a chunk', chunks(4000)[:-1000]),
+                            ('after a chunk', chunks(4000)), ('after many', chunks(4000) * 60),
+                            ('in the last chunk', chunks(4000) + b'0\r\n')):
+            yield ('%s chunked, cut %s, %s' % (prefix, label, end),
+                   lambda p, body=body, end=end: http_chunked(s, prefix + p, body, end))
+
+
+def all_cases(s):
+    for prefix in ('/dav', '/api/v1/content'):
+        yield from http_cases(s, prefix)
+    for kind, size in SIZES.items():
+        for i, (label, _) in enumerate(ftp_cases(s, '/x', size)):
+            yield 'ftp %s, %s' % (kind, label), lambda p, size=size, i=i: ftp_cases(s, p, size)[i][1]()
+
+
+def judge_share(s, t, k, cases):
+    try:
+        j = Judge(s, t, '/judge%d' % k)
+        j.start()
+        for label, act in cases:
+            j.run(label, act)
+    except Exception as e:
+        t.ok(False, 'judge %d came to its end' % k, repr(e))
 
 
 def main():
     t = gh.Checks()
     with gh.Server() as s:
-        j = Judge(s, t)
-        t.eq(s.http('PUT', '/dav/old', body=OLD).status, 201, 'the old file is there')
-        for prefix in ('/dav', '/api/v1/content'):
-            for kind, size in SIZES.items():
-                for end in ENDS:
-                    for label, sent in (('nothing', 0), ('one byte', 1), ('half', size // 2), ('all but one', size - 1)):
-                        if kind == 'flushed' and (label != 'all but one' or end == 'half'):
-                            continue
-                        j.run('%s %s %s, %s' % (prefix, kind, label, end),
-                              lambda p: http_declared(s, prefix + p, size, sent, end))
-            for end in ENDS:
-                for label, body in (('no chunk', b''), ('in a size line', b'1'), ('in a chunk', chunks(4000)[:-1000]),
-                                    ('after a chunk', chunks(4000)), ('after many', chunks(4000) * 60),
-                                    ('in the last chunk', chunks(4000) + b'0\r\n')):
-                    j.run('%s chunked, cut %s, %s' % (prefix, label, end),
-                          lambda p: http_chunked(s, prefix + p, body, end))
-        for kind, size in SIZES.items():
-            labels = [label for label, _ in ftp_cases(s, '/x', size)]
-            for i, label in enumerate(labels):
-                j.run('ftp %s, %s' % (kind, label), lambda p: ftp_cases(s, p, size)[i][1]())
+        cases = list(all_cases(s))
+        judges = [threading.Thread(target=judge_share, args=(s, t, k, cases[k::JUDGES])) for k in range(JUDGES)]
+        for j in judges:
+            j.start()
+        for j in judges:
+            j.join()
+        t.ok(t.passed >= 3 * len(cases) or t.failures, 'every case was judged')
         t.ok(s.alive(), 'the server lives')
         status, out, err = s.run('fsck')
         t.eq(status, 0, 'fsck is clean')
