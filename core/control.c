@@ -68,6 +68,14 @@ const struct control_op control_ops[] = {
 	{ "session.kill", "id? tenant? user?", "end a session, or all of a tenant or user",
 	  true, CONTROL_OPERATOR, control_session_kill },
 	{ "upload.list", "tenant?", "uploads under way", false, CONTROL_VIEWER, control_upload_list },
+	{ "share.list", "", "what each tenant is due, and has", false, CONTROL_VIEWER, control_share_list },
+	{ "share.set", "tenant weight? cap? pool?", "change a tenant's weight, cap or pool",
+	  true, CONTROL_OPERATOR, control_share_set },
+	{ "pool.list", "", "dedicated pools of workers", false, CONTROL_VIEWER, control_pool_list },
+	{ "pool.set", "name slots? queue?", "make a dedicated pool, or change its size",
+	  true, CONTROL_OPERATOR, control_pool_set },
+	{ "pool.remove", "name", "remove a dedicated pool; its tenants share with all",
+	  true, CONTROL_OPERATOR, control_pool_remove },
 	{ NULL, NULL, NULL, false, CONTROL_OWNER, NULL },
 };
 

@@ -18,6 +18,11 @@
  *     took_ms}   switch.list   switch.clear {id} | {scope as in set}
  *   flag.list   flag.describe {key}   flag.set {key, value, percent?, scope and end as above, why?}   flag.clear {id}
  *   session.list {tenant?, proto?, limit?}   session.kill {id} | {tenant, user?} -> {killed}   upload.list {tenant?}
+ *   share.list {} -> items [{tenant, weight, cap, pool, share, waiting, running, shed, wait_p99_ms, bytes_s}]; share and
+ *     bytes_s of the last second, null where not known   share.set {tenant, weight?, cap?, pool?: name|"shared"|null} ->
+ *     {tenant, weight, cap, pool, in_force}
+ *   pool.list {} -> items [{name, slots, queue, running, waiting}]   pool.set {name, slots?, queue?}
+ *   pool.remove {name} -> {name, moved, running, waiting}: so many tenants share now; what ran or waited in it ends there
  *   status {}   events.list {tenant?, after?, limit?}   fsck {verify?: bool}   defender.clear {tenant, user?}
  *
  * Lists are {"items": [...]}. Unknown or mistyped arguments are GH_INVALID with a message naming them.

@@ -98,7 +98,12 @@ bool share_rate_take(struct tenant *t, uint64_t bytes, uint64_t now_ns, unsigned
 
 void share_rate_return(struct tenant *t, uint64_t bytes); /* what was given and not moved */
 
-/* ---- for control_share.c: blocking, after the setting was committed ---- */
+/* ---- for control_share.c: blocking, after the setting was committed; one caller at a time ---- */
+
+/* Settings: kind "share", id of the tenant, {"weight", "cap", "pool"}; kind "pool", id by name, {"name", "slots", "queue"}. */
+#define SHARE_KIND "share"
+#define SHARE_POOL_KIND "pool"
+#define SHARE_CAP_MAX 100000
 
 struct share_pool {
 	char name[SHARE_POOL_NAME_MAX + 1];
@@ -107,6 +112,8 @@ struct share_pool {
 };
 /* index 0 is the shared one; false: no pool there. */
 bool share_pool_at(struct gh_core *c, unsigned index, struct share_pool *ret);
+/* A dedicated pool by its name; false: none. */
+bool share_pool_named(struct gh_core *c, const char *name, struct share_pool *ret);
 /* Could it be so: NULL, or why not (static). */
 const char *share_pool_wrong(struct gh_core *c, const char *name, unsigned slots, unsigned queue);
 GH_MUST_CHECK enum gh_status share_pool_put(struct gh_core *c, const char *name, unsigned slots, unsigned queue);

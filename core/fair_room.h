@@ -1,4 +1,5 @@
-/* Inside the fair share at run time: what fair.c (desks), fair_rules.c (weights, pools, rates) and fair_loop.c share.
+/* Inside the fair share at run time: what fair.c (desks), fair_rules.c (weights, pools), fair_rates.c (bytes a second) and
+ * fair_loop.c share.
  *
  * Locks: a desk's `lock` covers its scheduler; `rules_lock` covers the table of rules and the names of pools. Never both
  * at once, and nothing is called out under either.

@@ -1,16 +1,14 @@
-/* Who gets how much: weights, caps, pools, rates. Kept in the house's settings ("share", "pool"), here in memory; a tenant's
- * rule is found through its seat without a lock. See fair.h. */
+/* Who gets how much: weights, caps, pools. Kept in the house's settings ("share", "pool"), here in memory; a tenant's rule
+ * is found through its seat without a lock. Changes come one at a time (core/control_share.c). See fair.h. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/fair_room.h"
 
 #define PAGE 500
-#define RATE_BURST_BYTES (256u * 1024)
 
 static uint64_t pack(const struct fair_tenant_rule *r)
 {
@@ -95,36 +93,65 @@ static void take_over(struct tenant *t, void *arg)
 	pthread_mutex_unlock(&d->lock);
 }
 
-enum gh_status share_tenant_put(struct gh_core *c, uint64_t tenant, uint32_t weight, uint32_t cap, const char *pool)
+/* Into the table. Under rules_lock. */
+static bool row_put(struct share *s, const struct share_rule *r)
 {
-	struct share *s = c->share;
-	struct taking k = { c, tenant };
+	const unsigned at = row_at(s, r->tenant);
 
-	pthread_mutex_lock(&s->rules_lock);
-	const unsigned at = row_at(s, tenant);
-	if (at == s->rule_count || s->rules[at].tenant != tenant) {
+	if (at == s->rule_count || s->rules[at].tenant != r->tenant) {
 		if (s->rule_count == s->rule_room) {
 			const unsigned room = s->rule_room ? 2 * s->rule_room : 64;
 			struct share_rule *more = realloc(s->rules, room * sizeof(*more));
-			if (!more) {
-				pthread_mutex_unlock(&s->rules_lock);
-				return GH_NOMEM;
-			}
+			if (!more)
+				return false;
 			s->rules = more;
 			s->rule_room = room;
 		}
 		memmove(s->rules + at + 1, s->rules + at, (s->rule_count - at) * sizeof(*s->rules));
 		s->rule_count++;
 	}
-	s->rules[at] = (struct share_rule){ .tenant = tenant, .weight = weight, .cap = cap };
-	snprintf(s->rules[at].pool, sizeof(s->rules[at].pool), "%s", strcmp(pool, SHARE_SHARED_NAME) ? pool : "");
+	s->rules[at] = *r;
+	return true;
+}
+
+static enum gh_status rule_put(struct share *s, uint64_t tenant, uint32_t weight, uint32_t cap, const char *pool)
+{
+	struct share_rule r = { .tenant = tenant, .weight = weight, .cap = cap };
+
+	snprintf(r.pool, sizeof(r.pool), "%s", strcmp(pool, SHARE_SHARED_NAME) ? pool : "");
+	pthread_mutex_lock(&s->rules_lock);
+	const bool in = row_put(s, &r);
 	pthread_mutex_unlock(&s->rules_lock);
+	return in ? GH_OK : GH_NOMEM;
+}
+
+enum gh_status share_tenant_put(struct gh_core *c, uint64_t tenant, uint32_t weight, uint32_t cap, const char *pool)
+{
+	struct taking k = { c, tenant };
+	const enum gh_status st = rule_put(c->share, tenant, weight, cap, pool);
+
+	if (st != GH_OK)
+		return st;
 	tenants_each(c, take_over, &k);
 	share_kick(c); /* a cap may have been lifted */
 	return GH_OK;
 }
 
 /* ---- pools ---- */
+
+/* A place that nothing runs or waits in any more is free again. */
+static void forget_drained(struct share *s)
+{
+	for (unsigned i = 1; i < FAIR_POOLS; i++) {
+		pthread_mutex_lock(&s->wait.lock);
+		const struct fair_sums sums = fair_sums(s->wait.fair, i);
+		pthread_mutex_unlock(&s->wait.lock);
+		pthread_mutex_lock(&s->rules_lock);
+		if (!s->pools[i].slots && !sums.waiting && !sums.running)
+			s->pools[i].name[0] = '\0';
+		pthread_mutex_unlock(&s->rules_lock);
+	}
+}
 
 const char *share_pool_wrong(struct gh_core *c, const char *name, unsigned slots, unsigned queue)
 {
@@ -141,6 +168,7 @@ const char *share_pool_wrong(struct gh_core *c, const char *name, unsigned slots
 		return "a pool has 1 to 128 slots";
 	if (queue < 1 || queue > 1000000)
 		return "a pool's queue has room for 1 to 1000000";
+	forget_drained(s);
 	pthread_mutex_lock(&s->rules_lock);
 	at = pool_index(s, name);
 	for (unsigned i = 1; i < FAIR_POOLS; i++) {
@@ -156,23 +184,20 @@ const char *share_pool_wrong(struct gh_core *c, const char *name, unsigned slots
 	return wrong;
 }
 
-/* A place that nothing runs or waits in any more is free again. */
-static void forget_drained(struct share *s)
+bool share_pool_named(struct gh_core *c, const char *name, struct share_pool *ret)
 {
-	for (unsigned i = 1; i < FAIR_POOLS; i++) {
-		pthread_mutex_lock(&s->wait.lock);
-		const struct fair_sums sums = fair_sums(s->wait.fair, i);
-		pthread_mutex_unlock(&s->wait.lock);
-		pthread_mutex_lock(&s->rules_lock);
-		if (!s->pools[i].slots && !sums.waiting && !sums.running)
-			s->pools[i].name[0] = '\0';
-		pthread_mutex_unlock(&s->rules_lock);
-	}
+	struct share *s = c->share;
+
+	pthread_mutex_lock(&s->rules_lock);
+	const unsigned at = pool_index(s, name);
+	pthread_mutex_unlock(&s->rules_lock);
+	return at && share_pool_at(c, at, ret);
 }
 
-static unsigned pool_place(struct share *s, const char *name, unsigned slots, unsigned queue, unsigned *ret_threads)
+/* Its old place, or a free one; 0: there is none. */
+static unsigned pool_place(struct share *s, const char *name, unsigned slots, unsigned queue)
 {
-	unsigned at, sum = 0;
+	unsigned at;
 
 	pthread_mutex_lock(&s->rules_lock);
 	at = pool_index(s, name);
@@ -184,27 +209,36 @@ static unsigned pool_place(struct share *s, const char *name, unsigned slots, un
 		s->pools[at].slots = slots;
 		s->pools[at].queue = queue;
 	}
-	for (unsigned i = 0; i < FAIR_POOLS; i++)
-		sum += s->pools[i].slots;
-	*ret_threads = sum;
 	pthread_mutex_unlock(&s->rules_lock);
 	return at;
+}
+
+/* For every slot a thread, also for what still runs in pools that were made smaller or removed. */
+static unsigned threads_wanted(struct gh_core *c)
+{
+	unsigned sum = 0;
+
+	for (unsigned i = 0; i < FAIR_POOLS; i++) {
+		struct share_pool p;
+		(void)share_pool_at(c, i, &p);
+		sum += p.running > p.slots ? p.running : p.slots;
+	}
+	return sum;
 }
 
 enum gh_status share_pool_put(struct gh_core *c, const char *name, unsigned slots, unsigned queue)
 {
 	struct share *s = c->share;
 	struct taking k = { c, 0 };
-	unsigned threads;
 
-	if (s->cfg.off)
-		return GH_OK;
 	forget_drained(s);
-	const unsigned at = pool_place(s, name, slots, queue, &threads);
+	const unsigned at = pool_place(s, name, slots, queue);
 	if (!at)
 		return GH_LIMIT;
+	if (s->cfg.off)
+		return GH_OK;
 	/* Threads first: whoever has a slot has one. */
-	const enum gh_status st = gh_pool_grow(c->wait_pool, threads + SHARE_POOL_SLOTS_MAX / 8);
+	const enum gh_status st = gh_pool_grow(c->wait_pool, threads_wanted(c));
 	if (st != GH_OK)
 		return st;
 	pthread_mutex_lock(&s->wait.lock);
@@ -272,7 +306,7 @@ static void load_share(struct gh_core *c, uint64_t tenant, const json_t *o)
 	const char *pool = json_string_value(json_object_get(o, "pool"));
 	const uint32_t w = weight < 1 || weight > FAIR_WEIGHT_MAX ? FAIR_WEIGHT_DEFAULT : (uint32_t)weight;
 
-	if (share_tenant_put(c, tenant, w, cap > 0 && cap <= UINT32_MAX ? (uint32_t)cap : 0, pool ? pool : "") != GH_OK)
+	if (rule_put(c->share, tenant, w, cap > 0 && cap <= UINT32_MAX ? (uint32_t)cap : 0, pool ? pool : "") != GH_OK)
 		gh_log(GH_LOG_WARN, "share", "tenant=%llu hint=\"left out\"", (unsigned long long)tenant);
 }
 
@@ -287,7 +321,7 @@ static enum gh_status load_kind(struct gh_core *c, const char *kind)
 		const enum gh_status st = a ? meta_settings(c->meta, &call, kind, after, PAGE, &rows, &count) : GH_NOMEM;
 		for (unsigned i = 0; st == GH_OK && i < count; i++) {
 			json_t *o = json_loads(rows[i].doc, 0, NULL);
-			if (!strcmp(kind, "pool"))
+			if (!strcmp(kind, SHARE_POOL_KIND))
 				load_pool(c, o);
 			else
 				load_share(c, rows[i].id, o);
@@ -303,119 +337,11 @@ static enum gh_status load_kind(struct gh_core *c, const char *kind)
 
 enum gh_status share_load(struct gh_core *c)
 {
-	const enum gh_status st = load_kind(c, "pool");
-	return st == GH_OK ? load_kind(c, "share") : st;
-}
+	struct taking k = { c, 0 };
+	enum gh_status st = load_kind(c, SHARE_POOL_KIND);
 
-/* ---- rates ---- */
-
-void fair_set_rate(struct gh_core *c, struct tenant *t, uint64_t bytes_s)
-{
-	(void)c;
-	atomic_store_explicit(&t->seat.bytes_s, bytes_s, memory_order_relaxed);
-}
-
-/* A quarter of a second's worth, at most 256 KiB for the slow and a tenth of a second for the fast. */
-static struct purse_rule rate_rule(uint64_t bytes_s)
-{
-	uint64_t burst = bytes_s / 4;
-
-	if (burst > RATE_BURST_BYTES)
-		burst = bytes_s / 10 > RATE_BURST_BYTES ? bytes_s / 10 : RATE_BURST_BYTES;
-	return (struct purse_rule){ .per_s = bytes_s, .burst = burst ? burst : 1 };
-}
-
-static struct purse *rate_lock(struct share_seat *s, const struct purse_rule *r, uint64_t now_ns)
-{
-	while (atomic_flag_test_and_set_explicit(&s->rate_lock, memory_order_acquire))
-		;
-	if (!s->rate_begun) {
-		purse_init(&s->rate, r, now_ns);
-		s->rate_begun = true;
-	}
-	return &s->rate;
-}
-
-static unsigned wait_of(uint64_t wait_ns)
-{
-	const uint64_t ms = wait_ns / GH_MS_NS + 1;
-	return ms > 1000 ? 1000 : (unsigned)ms; /* the limit may be lifted meanwhile */
-}
-
-uint64_t share_rate_offer(struct tenant *t, uint64_t want, uint64_t now_ns, unsigned *ret_wait_ms)
-{
-	const uint64_t bytes_s = atomic_load_explicit(&t->seat.bytes_s, memory_order_relaxed);
-	uint64_t wait = 0;
-
-	if (!bytes_s)
-		return want;
-	const struct purse_rule r = rate_rule(bytes_s);
-	struct purse *p = rate_lock(&t->seat, &r, now_ns);
-	const uint64_t n = purse_offer(p, &r, now_ns, want, &wait);
-	purse_spend(p, &r, now_ns, n);
-	atomic_flag_clear_explicit(&t->seat.rate_lock, memory_order_release);
-	*ret_wait_ms = wait_of(wait);
-	return n;
-}
-
-bool share_rate_take(struct tenant *t, uint64_t bytes, uint64_t now_ns, unsigned *ret_wait_ms)
-{
-	const uint64_t bytes_s = atomic_load_explicit(&t->seat.bytes_s, memory_order_relaxed);
-	uint64_t wait = 0;
-
-	if (!bytes_s)
-		return true;
-	const struct purse_rule r = rate_rule(bytes_s);
-	struct purse *p = rate_lock(&t->seat, &r, now_ns);
-	const bool may = purse_ask(p, &r, now_ns, &wait);
-	if (may)
-		purse_spend(p, &r, now_ns, bytes);
-	atomic_flag_clear_explicit(&t->seat.rate_lock, memory_order_release);
-	*ret_wait_ms = wait_of(wait);
-	return may;
-}
-
-void share_rate_return(struct tenant *t, uint64_t bytes)
-{
-	const uint64_t bytes_s = atomic_load_explicit(&t->seat.bytes_s, memory_order_relaxed);
-
-	if (!bytes_s || !bytes)
-		return;
-	const struct purse_rule r = rate_rule(bytes_s);
-	struct purse *p = rate_lock(&t->seat, &r, 0);
-	purse_return(p, &r, bytes);
-	atomic_flag_clear_explicit(&t->seat.rate_lock, memory_order_release);
-}
-
-/* ---- figures ---- */
-
-/* Upper end of the bucket in which the 99th of a hundred waits lies. */
-static unsigned p99_ms(const struct share_seat *seat)
-{
-	uint64_t n[20], sum = 0, seen = 0;
-
-	for (unsigned i = 0; i < 20; i++)
-		sum += n[i] = atomic_load_explicit(&seat->waits[i], memory_order_relaxed);
-	for (unsigned i = 0; i < 20 && sum; i++) {
-		seen += n[i];
-		if (seen * 100 >= sum * 99)
-			return (unsigned)(((1u << i) + 9) / 10) * (i > 0);
-	}
-	return 0;
-}
-
-void share_tenant_figures(struct gh_core *c, struct tenant *t, struct share_figures *ret)
-{
-	struct share *s = c->share;
-	const struct fair_tenant_rule r = share_rule(c, t);
-
-	pthread_mutex_lock(&s->wait.lock);
-	const struct fair_sums sums = fair_tenant_sums(s->wait.fair, t->id);
-	pthread_mutex_unlock(&s->wait.lock);
-	*ret = (struct share_figures){ .weight = r.weight, .cap = r.cap, .waiting = sums.waiting, .running = sums.running,
-				       .wait_p99_ms = p99_ms(&t->seat), .shed = atomic_load(&t->seat.shed),
-				       .bytes_s = atomic_load(&t->seat.bytes_s) };
-	pthread_mutex_lock(&s->rules_lock);
-	snprintf(ret->pool, sizeof(ret->pool), "%s", s->pools[r.pool].name);
-	pthread_mutex_unlock(&s->rules_lock);
+	if (st == GH_OK)
+		st = load_kind(c, SHARE_KIND);
+	tenants_each(c, take_over, &k);
+	return st;
 }

@@ -3,7 +3,7 @@
 
 enum {
 	O_CASE = 1, O_HOST = 2, O_ABLE = 4, O_OWNER = 8, O_PASSWORD = 16, O_TOKEN = 32, O_PAGE = 64, O_VERIFY = 128,
-	O_WATCH = 256, O_SERVE = 512, O_NOT_OWNER = 1024, O_ALWAYS = 1u << 31
+	O_WATCH = 256, O_SERVE = 512, O_NOT_OWNER = 1024, O_SHARE = 1 << 20, O_POOL = 1 << 21, O_ALWAYS = 1u << 31
 };
 
 const struct cli_option cli_options[] = {
@@ -32,6 +32,11 @@ const struct cli_option cli_options[] = {
 	{ "--limit", "N", CLI_NUMBER, "limit", O_PAGE, "at most so many" },
 	{ "--verify", NULL, CLI_TRUE, "verify", O_VERIFY, "read all content and compare checksums" },
 	{ "--watch", NULL, CLI_SPECIAL, NULL, O_WATCH, "once a second: a picture on a terminal, else lines; --json: samples" },
+	{ "--weight", "N", CLI_NUMBER, "weight", O_SHARE, "its part in company, 1 to 1000; 100 is usual" },
+	{ "--cap", "N", CLI_NUMBER, "cap", O_SHARE, "at most so many operations at once, even alone; 0 = no cap" },
+	{ "--pool", "POOL", CLI_STRING, "pool", O_SHARE, "workers of its own, or shared" },
+	{ "--slots", "N", CLI_NUMBER, "slots", O_POOL, "operations at once, 1 to 128 over all pools" },
+	{ "--queue", "N", CLI_NUMBER, "queue", O_POOL, "operations that may wait (default 256)" },
 	{ NULL, NULL, CLI_GLOBAL, NULL, 0, NULL },
 };
 
@@ -68,6 +73,12 @@ const struct cli_command cli_commands[] = {
 	{ "locks break", "locks.break", "TENANT TOKEN", 0, "take a lock away", NULL },
 	{ "events list", "events.list", "[TENANT]", O_PAGE, "who changed what: the audit trail", NULL },
 	{ "defender clear", "defender.clear", "TENANT [USER]", 0, "forget failed logins", NULL },
+
+	{ "share list", "share.list", "", 0, "what each tenant is due of workers and loops, and has", NULL },
+	{ "share set", "share.set", "TENANT", O_SHARE, "change a tenant's weight, cap or pool, at once", NULL },
+	{ "pool list", "pool.list", "", 0, "dedicated pools of workers", NULL },
+	{ "pool set", "pool.set", "NAME", O_POOL, "make a dedicated pool, or change its size", NULL },
+	{ "pool remove", "pool.remove", "NAME", 0, "remove it; its tenants share with all", NULL },
 
 	{ "status", "status", "", O_WATCH, "what a running gateway is doing", cli_status },
 	{ "doctor", "doctor", "", 0, "is all well: configuration, ports, clocks, disk, schema; running or not", cli_doctor },
