@@ -13,9 +13,14 @@
  *              did not (open again, for twice as long)
  *
  * Opens from CLOSED when the window holds at least min_calls and the share of failures is at least fail_percent, or the
- * share of slow calls (slow or failed by time) at least slow_percent. Waits base_ms, doubled for each opening in a row
- * up to max_ms, plus jitter of up to a quarter, so that many gateways do not probe in step. The row ends when it has
- * been closed for window_ms. What counts as a failure is the caller's: only those of the dependency.
+ * share of slow calls (slow or failed by time) at least slow_percent; or when `stuck` calls hang at once, however well
+ * it went before (calls that hang give no other evidence). Waits base_ms, doubled for each opening in a row up to
+ * max_ms, plus jitter of up to a quarter, so that many gateways do not probe in step. The row ends when it has been
+ * closed for window_ms. What counts as a failure is the caller's: only those of the dependency.
+ *
+ * Who has a breaker for a service and one for each tenant's use of it counts into both (breaker_count) and asks
+ * breaker_blame which of the two is to open: a tenant whose own shard or data is ill must not shut the others out, and
+ * an outage for all is one opening, not one per tenant.
  */
 #ifndef GH_POLICY_BREAKER_H
 #define GH_POLICY_BREAKER_H
@@ -31,9 +36,11 @@ struct breaker_config {
 	uint32_t fail_percent;  /* default 50 */
 	uint32_t slow_percent;  /* default 80 */
 	uint32_t slow_ms;       /* a call that took this long is slow; default 2000; 0 = none is */
+	uint32_t stuck;         /* so many calls slow and not back yet open it; default 8; 0 = never */
 	uint32_t probes;        /* at once; default 2 */
 	uint32_t probes_needed; /* default 3 */
-	uint32_t probe_ms;      /* a probe that was never settled (its caller died) is given up after this; default 30000 */
+	uint32_t probe_ms;      /* when probes were not settled for so long (their callers died), others may go in their
+				 * place; default 30000 */
 	uint32_t base_ms;       /* default 1000 */
 	uint32_t max_ms;        /* default 60000 */
 };
@@ -71,8 +78,14 @@ bool breaker_ask(struct breaker *b, const struct breaker_config *cfg, uint64_t n
 /* random: 32 uniform bits, for the jitter. true: this settlement changed the state (for log and metrics). */
 bool breaker_settle(struct breaker *b, const struct breaker_config *cfg, uint64_t now_ms, struct breaker_permit p,
 		    enum breaker_outcome outcome, uint32_t took_ms, uint32_t random);
+/* Counts a call into the window of CLOSED and decides nothing; nothing in other states. */
+void breaker_count(struct breaker *b, const struct breaker_config *cfg, uint64_t now_ms, enum breaker_outcome outcome,
+		   uint32_t took_ms);
 /* n calls that went well and were not slow, in CLOSED; counted into the slot of now. */
 void breaker_add_good(struct breaker *b, const struct breaker_config *cfg, uint64_t now_ms, uint32_t n);
+
+/* Opens it, or opens it again, on evidence that the caller has. */
+void breaker_trip(struct breaker *b, const struct breaker_config *cfg, uint64_t now_ms, uint32_t random);
 
 /* By hand. */
 void breaker_force_open(struct breaker *b, uint64_t now_ms);
@@ -82,6 +95,17 @@ struct breaker_sums {
 	uint32_t calls, failed, slow;
 };
 struct breaker_sums breaker_window(const struct breaker *b, const struct breaker_config *cfg, uint64_t now_ms);
+/* Is that enough to open? */
+bool breaker_ill(const struct breaker_config *cfg, struct breaker_sums sums);
+
+/* Whose illness is it? all: the window of the service; mine: the part of it that the tenant in question has in its own;
+ * others_open: is a breaker of another tenant for this service open already? The service's, when the others' calls fail
+ * as well; the tenant's, when only its own do. BREAKER_NOBODY: not enough evidence for either. */
+enum breaker_blame { BREAKER_NOBODY, BREAKER_TENANT, BREAKER_SERVICE };
+enum breaker_blame breaker_blame(const struct breaker_config *cfg, struct breaker_sums all, struct breaker_sums mine,
+				 bool others_open);
+/* The same for calls that hang: how many of the service at this moment, how many of them the tenant's. */
+enum breaker_blame breaker_blame_stuck(const struct breaker_config *cfg, uint32_t all, uint32_t mine, bool others_open);
 const char *breaker_state_name(enum breaker_state s); /* "half-open" */
 
 #endif
