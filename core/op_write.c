@@ -43,15 +43,24 @@ static enum gh_status decide(struct vfs_work *w, struct place *p, struct locks *
 	return st;
 }
 
+/* Memory could not decide, and nobody waits for the word before the bytes. */
+static bool left_to_commit(const struct vfs_work *w, enum gh_status st)
+{
+	const struct vfs_req *r = &w->req;
+	return st == GH_AGAIN && !w->may_block && (r->flags & VFS_UNASKED) &&
+	       r->declared <= r->core->blob_ops->put_max(r->core->blobs);
+}
+
 enum gh_status op_write_begin(struct vfs_work *w)
 {
 	struct vfs_req *r = &w->req;
 	struct place p;
 	struct locks *l = NULL;
+	p.exists = false; /* for all that is known where nothing is decided */
 	enum gh_status st = decide(w, &p, &l);
 	if (w->may_block)
 		locks_unref(&l);
-	if (st != GH_OK)
+	if (st != GH_OK && !left_to_commit(w, st))
 		return st;
 	if (r->declared != UINT64_MAX && r->declared > r->core->cfg.upload_max_bytes)
 		return GH_TOOLARGE;

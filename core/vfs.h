@@ -144,6 +144,9 @@ enum { /* flags */
 	VFS_ONLY_FILE = 128,   /* remove: GH_ISDIR for a folder (DELE); stat, read likewise */
 	VFS_ONLY_FOLDER = 256, /* GH_NOTDIR for a file */
 	VFS_MAKE_LOCKED = 512, /* set by the core */
+	/* write begin: the body is small, declared, and on its way whatever is decided. What memory cannot decide is then
+	 * left to the commit, which decides everything anyway: one visit to the store instead of two. */
+	VFS_UNASKED = 1024,
 };
 
 struct vfs_content; /* an opened version, to be read */
@@ -262,8 +265,8 @@ GH_MUST_CHECK enum gh_status vfs_content_offer(struct vfs_content *c, uint64_t w
 void vfs_content_moved(struct vfs_content *c, uint64_t offered, uint64_t moved);
 
 /* ---- writing content ----
- * WRITE_BEGIN decides everything that can be decided before the first byte and gives req->upload. push while bytes
- * come. WRITE_COMMIT (a new request, ->upload set) makes it visible and durable, or nothing. Dropping it: abort. */
+ * WRITE_BEGIN decides everything that can be decided before the first byte (VFS_UNASKED: without asking the store) and
+ * gives req->upload. push while bytes come. WRITE_COMMIT (a new request, ->upload set) makes it visible and durable, or nothing. Dropping it: abort. */
 void vfs_upload_take(struct vfs_req *req, struct vfs_upload **ret); /* from a finished WRITE_BEGIN */
 /* All of len or nothing: OK; WAIT (ready(arg) comes on the loop, then offer the same bytes again); an error (NOSPACE,
  * TOOLARGE past the declared length, IO): answer it and abort. Loop thread. */

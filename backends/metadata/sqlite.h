@@ -39,6 +39,7 @@ struct db {
 	unsigned reader_count;
 	struct sq_conn *writer;
 	int wal_pages; /* after the last commit; writer's */
+	int wal_asked; /* how many there were when pages were last to be copied home; writer's */
 
 	pthread_mutex_t lock;
 	pthread_cond_t freed, wanted;

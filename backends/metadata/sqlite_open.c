@@ -1,7 +1,7 @@
 /* The SQLite driver: opening a file (and telling the operator exactly what is wrong with it), the pool of readers, the
  * writer, and the checkpointer.
  *
- * The log (WAL) is kept short by two: the checkpointer, a thread that copies pages home whenever the log has grown past
+ * The log (WAL) is kept short by two: the checkpointer, a thread that copies pages home whenever the log has grown by
  * CHECKPOINT_PAGES, while commits go on; and, because a log that is always written to is never copied to its end that
  * way, the thread that has the writer's turn, which does the rest past CHECKPOINT_HARD_PAGES, when its own group has
  * been answered. Neither ever waits for readers (PASSIVE).
@@ -23,7 +23,7 @@
 #define AS_TEXT(x) AS_TEXT_(x)
 #define AS_TEXT_(x) #x
 #define DEFAULT_READERS 8
-#define CHECKPOINT_PAGES 2000	    /* 8 MiB */
+#define CHECKPOINT_PAGES 4000	    /* 16 MiB */
 #define CHECKPOINT_HARD_PAGES 16000  /* 64 MiB */
 #define BUSY_TIMEOUT_MS 5000
 #define PROGRESS_OPS 20000 /* virtual machine steps between two looks at the deadline: about a millisecond */
@@ -270,10 +270,12 @@ static void *checkpointer_main(void *arg)
 
 void sq_writer_idle(struct db *db)
 {
-	if (db->wal_pages < CHECKPOINT_PAGES || !db->writer)
+	if (db->wal_pages < db->wal_asked)
+		db->wal_asked = 0; /* all of it was home, and it began anew */
+	if (db->wal_pages - db->wal_asked < CHECKPOINT_PAGES || !db->writer)
 		return;
+	db->wal_asked = db->wal_pages;
 	if (db->wal_pages >= CHECKPOINT_HARD_PAGES) {
-		db->wal_pages = 0; /* the next commit tells anew */
 		checkpoint(db->writer);
 		return;
 	}

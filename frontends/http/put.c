@@ -9,6 +9,9 @@
 
 #include "core/base/clock.h"
 
+/* A client sends as much as this without looking for an answer first. */
+#define UNASKED_MAX 65536u
+
 struct http_put {
 	struct vfs_upload *upload;
 	http_then_fn *done;
@@ -54,6 +57,8 @@ static enum gh_status put_request(struct http_ex *ex, struct http_put *p, http_c
 	if (st != GH_OK)
 		return st;
 	req->declared = ex->body_declared;
+	if (ex->body_declared <= UNASKED_MAX && !http_call_of(ex)->expects_continue)
+		req->flags |= VFS_UNASKED;
 	p->mtime_taken = mtime_parse(http_header(ex, "X-OC-Mtime"), &req->mtime_us);
 	req->cond = cond ? cond(ex, req, &st) : http_cond(ex, req->arena);
 	if (st != GH_OK) {
