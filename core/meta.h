@@ -201,6 +201,8 @@ enum meta_step_kind {
 	META_SETTING_PUT,     /* setting: insert where rev is 0, else replace where rev is still this, with rev + 1; is a
 			       * guard too: otherwise GH_STALE */
 	META_SETTING_DELETE,  /* setting.kind, id, rev: likewise a guard */
+	META_OWNED_COUNT,     /* n = user: from here on there are sums of what it owns. Reads all nodes of the tenant. */
+	META_OWNED_FORGET,    /* n = user: no longer */
 	META_TENANT_PUT,      /* tenant: insert (with root and trash nodes) or update name, hosts, disabled */
 	META_STEP_COUNT
 };
@@ -221,6 +223,14 @@ struct meta_step {
 };
 #define META_STEPS_MAX 1000 /* no long transactions */
 
+/* What a batch adds to what somebody owns; counts for users that there are sums of. */
+struct meta_owned {
+	uint64_t user;
+	int64_t bytes, files;
+};
+#define META_OWNED_MAX 4
+#define META_LEASES_MAX 3
+
 struct meta_batch {
 	uint64_t tenant, op; /* op: from gh_id_new, also the event's id; tenant 0: the house's own, for settings alone */
 	/* guards; UINT64_MAX = not asked */
@@ -229,6 +239,10 @@ struct meta_batch {
 	const char *lock_below; /* ... and lie at or below this path_key; NULL = anywhere */
 	unsigned slot_count;
 	struct meta_slot slots[META_SLOTS_MAX];
+	unsigned lease_count; /* quota leases that must be alive, by the store's clock */
+	uint64_t leases[META_LEASES_MAX];
+	unsigned owned_count;
+	struct meta_owned owned[META_OWNED_MAX];
 	/* the event */
 	struct meta_event event; /* op and time_us are filled in by the store */
 	unsigned step_count;
@@ -324,6 +338,32 @@ GH_MUST_CHECK enum gh_status meta_settings(struct meta_store *m, struct meta_cal
 /* ---- writing ---- */
 /* GH_OK: durable. GH_STALE: a guard did not hold, nothing happened. Others: nothing happened, but for GH_UNKNOWN. */
 GH_MUST_CHECK enum gh_status meta_commit(struct meta_store *m, struct meta_call *c, struct meta_batch *b);
+
+/* ---- quotas ---- */
+/* Where an account stands: user 0 is the tenant as a whole. leased: the living leases but the asker's own. */
+struct meta_quota_books {
+	uint64_t used_bytes, used_files, leased_bytes, leased_files;
+	uint64_t month; /* transfer of that month */
+};
+struct meta_quota_grant {
+	uint64_t lease; /* the name it shall have; 0 = none, what was held is given back */
+	uint64_t bytes, files;
+	int64_t month; /* added to the month's transfer */
+};
+struct meta_quota_ask {
+	uint64_t tenant, user;
+	uint64_t lease; /* held now; 0 = none */
+	uint32_t life_ms;
+	int64_t month;
+	/* By whoever commits, between reading the books and writing the grant down. May come again: the last one counts. */
+	void (*decide)(void *arg, const struct meta_quota_books *books, struct meta_quota_grant *ret);
+	void *arg;
+};
+/* A user without sums has used nothing. */
+GH_MUST_CHECK enum gh_status meta_quota_lease(struct meta_store *m, struct meta_call *c, const struct meta_quota_ask *a);
+/* Only looks; decide and life_ms are not used. GH_NOTFOUND: no such tenant. */
+GH_MUST_CHECK enum gh_status meta_quota_books(struct meta_store *m, struct meta_call *c, const struct meta_quota_ask *a,
+					      struct meta_quota_books *ret);
 
 /* ---- upkeep (background) ---- */
 /* Dead blobs older than grace, to be removed; then forget their rows. */

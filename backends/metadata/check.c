@@ -35,6 +35,7 @@ static const struct question {
 	{ SQL_CHECK_PROP_FLAGS, true, "properties of node and its flag disagree", { "node", "flag" } },
 	{ SQL_CHECK_USED_BYTES, true, "bytes of the ledger and of the files differ", { "ledger", "files" } },
 	{ SQL_CHECK_USED_FILES, true, "number of files in the ledger is wrong", { "ledger", "files" } },
+	{ SQL_CHECK_OWNED, true, "sums of what a user owns are wrong", { "user", "ledger", "bytes", "files" } },
 	{ SQL_CHECK_PROP_ORPHANS, false, "property without node", { "node" } },
 	{ SQL_CHECK_LOCK_ORPHANS, false, "lock without node", { "lock", "node" } },
 	{ SQL_CHECK_ACL_ORPHANS, false, "rights without node", { "node" } },

@@ -153,6 +153,9 @@ static void plan_event(struct plan *p, const struct meta_batch *b, bool makes_te
 		for (int i = 0; i < 3; i++)
 			add(p, (struct db_value){ .type = DB_NULL });
 	}
+	add_u64(p, b->lease_count);
+	for (unsigned i = 0; i < META_LEASES_MAX; i++)
+		add_u64(p, i < b->lease_count ? b->leases[i] : 0);
 	for (unsigned i = 0; i < b->slot_count; i++) {
 		add_u64(p, b->slots[i].parent);
 		if (b->slots[i].key)
@@ -333,6 +336,8 @@ static void plan_user_delete(struct plan *p, const struct meta_batch *b, uint64_
 	cmd_id(p, b, SQL_MEMBERS_DELETE_ACCOUNT, id);
 	cmd_id(p, b, SQL_TOKENS_DELETE_ACCOUNT, id);
 	cmd_id(p, b, SQL_SETTINGS_DELETE_ACCOUNT, id);
+	cmd_id(p, b, SQL_USAGE_USER_DELETE, id);
+	cmd_id(p, b, SQL_USAGE_CHANGES_DELETE, id);
 	plan_entries_delete(p, b, 'u', id);
 	cmd_id(p, b, SQL_ACCOUNT_DELETE, id);
 }
@@ -409,6 +414,21 @@ static void plan_tenant_put(struct plan *p, const struct meta_batch *b, const st
 		add_time(p, 0);
 	}
 	cmd(p, b, SQL_TENANT_USAGE);
+}
+
+static void plan_owned(struct plan *p, const struct meta_batch *b, const struct meta_owned *o)
+{
+	if (!o->bytes && !o->files)
+		return;
+	cmd_id(p, b, SQL_USAGE_USER_CHANGE, o->user);
+	add_u64(p, (uint64_t)o->bytes);
+	add_u64(p, (uint64_t)o->files);
+}
+
+static void plan_owned_forget(struct plan *p, const struct meta_batch *b, uint64_t user)
+{
+	cmd_id(p, b, SQL_USAGE_USER_DELETE, user);
+	cmd_id(p, b, SQL_USAGE_CHANGES_DELETE, user);
 }
 
 /* Without a tenant there is nothing but settings to change. */
@@ -533,6 +553,12 @@ static enum gh_status plan_step(struct plan *p, const struct meta_batch *b, cons
 		cmd_id(p, b, SQL_ACCOUNT_GEN_OF_TOKEN, s->token->id);
 		cmd_id(p, b, SQL_TOKEN_DELETE, s->token->id);
 		return GH_OK;
+	case META_OWNED_COUNT:
+		cmd_id(p, b, SQL_USAGE_USER_COUNT, s->n);
+		return GH_OK;
+	case META_OWNED_FORGET:
+		plan_owned_forget(p, b, s->n);
+		return GH_OK;
 	case META_TENANT_PUT:
 		if (s->tenant->id != b->tenant)
 			return GH_BUG;
@@ -563,7 +589,8 @@ enum gh_status plan_make(struct plan *p, struct gh_arena *arena, const struct me
 	p->value_cap = sizeof(p->values_here) / sizeof(p->values_here[0]);
 	p->cmd_count = p->value_count = 0;
 	p->failed = false;
-	if (b->slot_count > META_SLOTS_MAX || b->step_count > META_STEPS_MAX || !b->op)
+	if (b->slot_count > META_SLOTS_MAX || b->step_count > META_STEPS_MAX || !b->op ||
+	    b->lease_count > META_LEASES_MAX || b->owned_count > META_OWNED_MAX)
 		return GH_BUG;
 	*ret = (struct db_batch){ .tenant = b->tenant, .slots = b->slots, .slot_count = b->slot_count };
 	for (unsigned i = 0; i < b->step_count; i++) {
@@ -575,6 +602,8 @@ enum gh_status plan_make(struct plan *p, struct gh_arena *arena, const struct me
 	plan_event(p, b, makes_tenant);
 	for (unsigned i = 0; st == GH_OK && i < b->step_count; i++)
 		st = plan_step(p, b, &b->steps[i]);
+	for (unsigned i = 0; i < b->owned_count; i++)
+		plan_owned(p, b, &b->owned[i]);
 	ret->cmds = p->cmds;
 	ret->cmd_count = p->cmd_count;
 	ret->values = p->values;

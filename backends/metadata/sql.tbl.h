@@ -79,6 +79,16 @@ X(USAGE_LATE, SQL_TENANT,
   "SELECT CAST(coalesce(sum(bytes), 0) AS bigint), CAST(coalesce(sum(files), 0) AS bigint) FROM event"
   " WHERE tenant = ?1 AND late = 1 AND op <= ?2")
 
+/* ---- reading: quotas (also by the writer, for a lease) ---- */
+X(USAGE_USER, SQL_TENANT, "SELECT bytes, files FROM usage_user WHERE tenant = ?1 AND user_id = ?2")
+X(USAGE_USER_SINCE, SQL_TENANT,
+  "SELECT CAST(coalesce(sum(bytes), 0) AS bigint), CAST(coalesce(sum(files), 0) AS bigint) FROM usage_change"
+  " WHERE tenant = ?1 AND user_id = ?2")
+X(USAGE_MONTH, SQL_TENANT, "SELECT bytes, 0 FROM usage_month WHERE tenant = ?1 AND user_id = ?2 AND month = ?3")
+X(QUOTA_OTHERS, SQL_TENANT,
+  "SELECT CAST(coalesce(sum(bytes), 0) AS bigint), CAST(coalesce(sum(files), 0) AS bigint) FROM quota_lease"
+  " WHERE tenant = ?1 AND user_id = ?2 AND id <> ?3 AND expires_us > ?4")
+
 /* ---- the event of a batch, with its guards ---- */
 X(EVENT_0, SQL_STEP, EVENT_INSERT(""))
 X(EVENT_1, SQL_STEP, EVENT_INSERT(SLOT1))
@@ -202,6 +212,18 @@ X(SETTING_UPDATE, SQL_STEP | SQL_GLOBAL,
 X(SETTING_DELETE, SQL_STEP | SQL_GLOBAL, "DELETE FROM setting WHERE kind = ?3 AND id = ?4 AND rev = ?5 AND" EV)
 X(SETTINGS_DELETE_ACCOUNT, SQL_STEP | SQL_GLOBAL, "DELETE FROM setting WHERE tenant = ?1 AND user_id = ?3 AND tenant <> 0 AND" EV)
 
+/* ---- steps: what users own ---- */
+X(USAGE_USER_CHANGE, SQL_STEP,
+  "INSERT INTO usage_change (tenant, user_id, op, bytes, files) SELECT ?1, ?3, ?2, ?4, ?5 WHERE" EV
+  " AND EXISTS (SELECT 1 FROM usage_user u WHERE u.tenant = ?1 AND u.user_id = ?3)")
+X(USAGE_USER_COUNT, SQL_STEP,
+  "INSERT INTO usage_user (tenant, user_id, bytes, files) SELECT ?1, ?3,"
+  " (SELECT CAST(coalesce(sum(n.size), 0) AS bigint) FROM node n WHERE n.tenant = ?1 AND n.owner = ?3 AND n.type = 1),"
+  " (SELECT count(*) FROM node n WHERE n.tenant = ?1 AND n.owner = ?3 AND n.type = 1) WHERE" EV
+  " AND NOT EXISTS (SELECT 1 FROM usage_user u WHERE u.tenant = ?1 AND u.user_id = ?3)")
+X(USAGE_USER_DELETE, SQL_STEP, "DELETE FROM usage_user WHERE tenant = ?1 AND user_id = ?3 AND" EV)
+X(USAGE_CHANGES_DELETE, SQL_STEP, "DELETE FROM usage_change WHERE tenant = ?1 AND user_id = ?3 AND" EV)
+
 /* ---- steps: tenants ---- */
 X(TENANT_PUT, SQL_STEP,
   "INSERT INTO tenant (id, name, hosts, disabled, case_sensitive, root, trash, tree_gen, rights_epoch, route_epoch)"
@@ -241,6 +263,14 @@ X(USAGE_FOLD, SQL_TENANT,
   " folded = ?2 WHERE tenant = ?1 AND (folded < ?2 OR (folded = ?2"
   " AND EXISTS (SELECT 1 FROM event l WHERE l.tenant = ?1 AND l.late = 1)))")
 X(EVENTS_LATE_DONE, SQL_TENANT, "UPDATE event SET late = 0 WHERE tenant = ?1 AND late = 1")
+X(USAGE_USER_FOLD, SQL_TENANT,
+  "UPDATE usage_user SET"
+  " bytes = bytes + (SELECT CAST(coalesce(sum(c.bytes), 0) AS bigint) FROM usage_change c WHERE c.tenant = ?1"
+  " AND c.user_id = usage_user.user_id),"
+  " files = files + (SELECT CAST(coalesce(sum(c.files), 0) AS bigint) FROM usage_change c WHERE c.tenant = ?1"
+  " AND c.user_id = usage_user.user_id) WHERE tenant = ?1"
+  " AND EXISTS (SELECT 1 FROM usage_change k WHERE k.tenant = ?1 AND k.user_id = usage_user.user_id)")
+X(USAGE_CHANGES_DONE, SQL_TENANT, "DELETE FROM usage_change WHERE tenant = ?1")
 /* Events made before ?2; ?3 is the id of that time, so that younger ones are not looked at. The newest stays: it tells
  * the highest operation id. */
 X(EVENTS_DROP, SQL_TENANT,
@@ -256,12 +286,22 @@ X(ID_FLOOR, SQL_GLOBAL | SQL_SCANS,
   " UNION ALL SELECT id AS m FROM tenant UNION ALL SELECT s.id AS m FROM setting s"
   " UNION ALL SELECT e.op AS m FROM event e WHERE e.tenant = 0) i")
 
+/* ---- quota leases ---- */
+/* The holder's own, of whatever name, and those that have ended. */
+X(QUOTA_LEASES_DELETE, SQL_TENANT,
+  "DELETE FROM quota_lease WHERE tenant = ?1 AND user_id = ?2 AND (id = ?3 OR expires_us <= ?4)")
+X(QUOTA_LEASE_PUT, SQL_TENANT,
+  "INSERT INTO quota_lease (tenant, id, user_id, bytes, files, expires_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+X(USAGE_MONTH_ADD, SQL_TENANT,
+  "INSERT INTO usage_month (tenant, user_id, month, bytes) VALUES (?1, ?2, ?3, ?4)"
+  " ON CONFLICT (tenant, user_id, month) DO UPDATE SET bytes = usage_month.bytes + excluded.bytes")
+
 /* ---- the walker that empties the trash (upkeep_trash.c) ---- */
 X(WALK_TENANT, SQL_GLOBAL | SQL_SCANS,
   "SELECT t.id, t.trash FROM tenant t WHERE EXISTS (SELECT 1 FROM node n WHERE n.tenant = t.id AND n.parent = t.trash)"
   " LIMIT 1")
 X(WALK_CHILDREN, SQL_TENANT,
-  "SELECT n.id, n.type, n.size FROM node n WHERE n.tenant = ?1 AND n.parent = ?2 ORDER BY n.name_key LIMIT ?3")
+  "SELECT n.id, n.type, n.size, n.owner FROM node n WHERE n.tenant = ?1 AND n.parent = ?2 ORDER BY n.name_key LIMIT ?3")
 X(WALK_VERSIONS, SQL_TENANT, "SELECT id, parts, blob FROM version WHERE tenant = ?1 AND node = ?2 LIMIT ?3")
 X(WALK_PARTS, SQL_TENANT, "SELECT seq, blob FROM part WHERE tenant = ?1 AND version = ?2 ORDER BY seq LIMIT ?3")
 X(WALK_UNREF, SQL_TENANT,
@@ -276,6 +316,11 @@ X(WALK_ACES, SQL_TENANT, "DELETE FROM ace WHERE tenant = ?1 AND node = ?2")
 X(WALK_ACL, SQL_TENANT, "DELETE FROM acl_node WHERE tenant = ?1 AND node = ?2")
 X(WALK_LOCKS, SQL_TENANT, "DELETE FROM locks WHERE tenant = ?1 AND node = ?2")
 X(WALK_NODE, SQL_TENANT, "DELETE FROM node WHERE tenant = ?1 AND id = ?2")
+X(WALK_OWNER, SQL_TENANT,
+  "INSERT INTO usage_change (tenant, user_id, op, bytes, files) SELECT ?1, ?2, ?3, ?4, ?5"
+  " WHERE EXISTS (SELECT 1 FROM usage_user u WHERE u.tenant = ?1 AND u.user_id = ?2)"
+  " ON CONFLICT (tenant, user_id, op) DO UPDATE SET bytes = usage_change.bytes + excluded.bytes,"
+  " files = usage_change.files + excluded.files")
 X(WALK_EVENT, SQL_TENANT,
   "INSERT INTO event (tenant, op, time_us, user_id, user_name, what, door, path, dest, request_id, node, bytes, files,"
   " late) VALUES (?1, ?2, ?3, 0, '', 'purge', 'internal', '', '', '', 0, ?4, ?5,"

@@ -63,11 +63,13 @@
 	"(?14 = 1 OR EXISTS (SELECT 1 FROM tenant t WHERE t.id = ?1 AND (?15 < 0 OR t.tree_gen = ?15)"                 \
 	" AND (?16 < 0 OR t.rights_epoch = ?16) AND (?17 < 0 OR t.route_epoch = ?17)))"                                \
 	" AND (?18 < 0 OR NOT EXISTS (SELECT 1 FROM locks l WHERE l.tenant = ?1 AND l.seq > ?18"                       \
-	" AND (?19 IS NULL OR l.path_key = ?19 OR (l.path_key > ?20 AND l.path_key < ?21))))" slots
-#define SLOT1 SLOT("22", "23", "24", "25")
-#define SLOT2 SLOT1 SLOT("26", "27", "28", "29")
-#define SLOT3 SLOT2 SLOT("30", "31", "32", "33")
-#define SLOT4 SLOT3 SLOT("34", "35", "36", "37")
+	" AND (?19 IS NULL OR l.path_key = ?19 OR (l.path_key > ?20 AND l.path_key < ?21))))"                          \
+	" AND (?22 = 0 OR ?22 = (SELECT count(*) FROM quota_lease q WHERE q.tenant = ?1 AND q.id IN (?23, ?24, ?25)"   \
+	" AND q.expires_us > ?3))" slots
+#define SLOT1 SLOT("26", "27", "28", "29")
+#define SLOT2 SLOT1 SLOT("30", "31", "32", "33")
+#define SLOT3 SLOT2 SLOT("34", "35", "36", "37")
+#define SLOT4 SLOT3 SLOT("38", "39", "40", "41")
 #define PARENT_IS_FOLDER(p) " EXISTS (SELECT 1 FROM node p WHERE p.tenant = ?1 AND p.id = ?" p " AND p.type = 2)"
 #define BLOB_COLS "tenant, id, size, refs, crc, dead_us, damaged, loc"
 /* Highest id of a tenant in a table, from the end of an index. */

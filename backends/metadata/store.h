@@ -58,6 +58,9 @@ void commit_queue_fini(struct commit_queue *q);
  * commit that failed), each time from the start. */
 GH_MUST_CHECK enum gh_status commit_job(struct meta_store *m, struct meta_call *call, db_job_fn *fn, void *arg);
 
+/* ---- upkeep.c ---- */
+db_job_fn fold_run; /* arg: uint64_t *, the tenant */
+
 /* ---- plan.c ---- */
 struct plan {
 	struct db_cmd *cmds;

@@ -138,10 +138,28 @@ enum gh_status meta_locks_expire(struct meta_store *m, struct meta_call *c)
 
 /* ---- the ledger ---- */
 
+/* What users own: sums and changes since. */
+static enum gh_status fold_owned(struct db_conn *c, uint64_t tenant)
+{
+	static const enum sql_id both[] = { SQL_USAGE_USER_FOLD, SQL_USAGE_CHANGES_DONE };
+	enum gh_status st = GH_OK;
+
+	for (unsigned i = 0; st == GH_OK && i < 2; i++) {
+		struct db_stmt *s;
+
+		st = c->drv->prepare(c, both[i], &s);
+		if (st != GH_OK)
+			return st;
+		db_bind_u64(s, 1, tenant);
+		st = db_run(s);
+	}
+	return st;
+}
+
 /* The total, its place and the marks of late events move together, with no commit in between: the fold has the writer.
  * An event that commits later with an older operation id marks itself as late (EVENT_n), so none is counted twice and
  * none is missed. */
-static enum gh_status fold_run(struct db_conn *c, void *arg, int64_t now_us)
+enum gh_status fold_run(struct db_conn *c, void *arg, int64_t now_us)
 {
 	uint64_t tenant = *(const uint64_t *)arg, last;
 	struct db_stmt *s;
@@ -168,7 +186,7 @@ static enum gh_status fold_run(struct db_conn *c, void *arg, int64_t now_us)
 		db_bind_u64(s, 1, tenant);
 		st = db_run(s);
 	}
-	return st;
+	return st == GH_OK ? fold_owned(c, tenant) : st;
 }
 
 /* The first id of that moment: events of younger operations need not be looked at. */

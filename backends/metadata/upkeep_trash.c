@@ -12,7 +12,7 @@
 #define PAGE_MAX 256
 
 struct leaf {
-	uint64_t id, size;
+	uint64_t id, size, owner;
 	bool folder;
 };
 
@@ -22,6 +22,7 @@ struct walk {
 	/* of one run */
 	struct db_conn *c;
 	int64_t now_us;
+	uint64_t op; /* of its event */
 	unsigned nodes, rows;
 	int64_t bytes, files;
 };
@@ -104,6 +105,22 @@ static enum gh_status drop_versions(struct walk *w, uint64_t node)
 	return st;
 }
 
+/* Whose it was, if somebody counts that. */
+static enum gh_status tell_owner(struct walk *w, const struct leaf *l)
+{
+	struct db_stmt *s;
+	enum gh_status st = w->c->drv->prepare(w->c, SQL_WALK_OWNER, &s);
+
+	if (st != GH_OK)
+		return st;
+	db_bind_u64(s, 1, w->tenant);
+	db_bind_u64(s, 2, l->owner);
+	db_bind_u64(s, 3, w->op);
+	db_bind_i64(s, 4, -(int64_t)l->size);
+	db_bind_i64(s, 5, -1);
+	return db_run(s);
+}
+
 static enum gh_status drop_leaf(struct walk *w, const struct leaf *l)
 {
 	static const enum sql_id rest[] = { SQL_WALK_PROPS, SQL_WALK_ACES, SQL_WALK_ACL, SQL_WALK_LOCKS, SQL_WALK_NODE };
@@ -113,6 +130,8 @@ static enum gh_status drop_leaf(struct walk *w, const struct leaf *l)
 		return change(w, SQL_WALK_EMPTY, l->id, 0, 1);
 	for (unsigned i = 0; (st == GH_OK || st == GH_END) && i < sizeof(rest) / sizeof(rest[0]); i++)
 		st = change(w, rest[i], l->id, 0, 1);
+	if (st == GH_OK && !l->folder)
+		st = tell_owner(w, l);
 	if (st == GH_OK) {
 		w->nodes++;
 		w->bytes -= l->folder ? 0 : (int64_t)l->size;
@@ -139,7 +158,7 @@ static enum gh_status children(struct walk *w, uint64_t parent, struct leaf *lea
 		if (db_i64(s, 1) == META_FOLDER)
 			*ret_folder = db_u64(s, 0);
 		else
-			leaves[(*ret_count)++] = (struct leaf){ db_u64(s, 0), db_u64(s, 2), false };
+			leaves[(*ret_count)++] = (struct leaf){ db_u64(s, 0), db_u64(s, 2), db_u64(s, 3), false };
 	}
 	w->c->drv->reset(s);
 	return st == GH_END ? GH_OK : st;
@@ -159,7 +178,7 @@ static enum gh_status walk_once(struct walk *w, struct leaf *leaves)
 	if (st == GH_OK && !count) {
 		if (at == w->trash)
 			return GH_END;
-		leaves[count++] = (struct leaf){ at, 0, true };
+		leaves[count++] = (struct leaf){ .id = at, .folder = true };
 	}
 	for (unsigned i = 0; st == GH_OK && i < count && w->nodes < w->limit && w->rows < ROWS_MAX; i++)
 		st = drop_leaf(w, &leaves[i]);
@@ -174,7 +193,7 @@ static enum gh_status walk_event(struct walk *w)
 	if (st != GH_OK)
 		return st;
 	db_bind_u64(s, 1, w->tenant);
-	db_bind_u64(s, 2, gh_id_new());
+	db_bind_u64(s, 2, w->op);
 	db_bind_i64(s, 3, w->now_us);
 	db_bind_i64(s, 4, w->bytes);
 	db_bind_i64(s, 5, w->files);
@@ -189,6 +208,7 @@ static enum gh_status walk_run(struct db_conn *c, void *arg, int64_t now_us)
 
 	w->c = c;
 	w->now_us = now_us;
+	w->op = gh_id_new();
 	w->nodes = w->rows = 0;
 	w->bytes = w->files = 0;
 	while (st == GH_OK && w->nodes < w->limit && w->rows < ROWS_MAX)

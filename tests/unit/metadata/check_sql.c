@@ -35,7 +35,7 @@ static bool has_word(const char *text, const char *word)
 
 static const char *const tables[] = { "tenant", "node", "version", "part", "blob", "prop", "locks", "lock_seq",
 				      "acl_node", "ace", "account", "team", "member", "token", "event", "usage_total",
-				      "setting" };
+				      "setting", "quota_lease", "usage_user", "usage_change", "usage_month" };
 #define TABLES (sizeof(tables) / sizeof(tables[0]))
 
 static void statement_compiles_and_says_its_name(const struct sql_row *row)
