@@ -76,6 +76,18 @@ const struct control_op control_ops[] = {
 	  true, CONTROL_OPERATOR, control_pool_set },
 	{ "pool.remove", "name", "remove a dedicated pool; its tenants share with all",
 	  true, CONTROL_OPERATOR, control_pool_remove },
+	{ "operator.add", "name role password?", "let somebody work the gate; without a password one is made",
+	  true, CONTROL_OWNER, control_operator_add },
+	{ "operator.list", "", "who works the gate", false, CONTROL_VIEWER, control_operator_list },
+	{ "operator.set", "name role? password? disabled?", "change an operator, who has to sign in anew",
+	  true, CONTROL_OWNER, control_operator_set },
+	{ "operator.remove", "name", "remove an operator", true, CONTROL_OWNER, control_operator_remove },
+	{ "operator.totp", "name on", "ask an operator for one-time codes (the secret is shown once), or no longer",
+	  true, CONTROL_OWNER, control_operator_totp },
+	{ "operator.token.add", "name role days?", "make a token for a program, shown once",
+	  true, CONTROL_OWNER, control_operator_token_add },
+	{ "operator.token.list", "", "tokens of programs", false, CONTROL_VIEWER, control_operator_token_list },
+	{ "operator.token.revoke", "id", "end a token", true, CONTROL_OWNER, control_operator_token_revoke },
 	{ NULL, NULL, NULL, false, CONTROL_OWNER, NULL },
 };
 
@@ -105,6 +117,18 @@ const struct control_op *control_op_find(const char *name)
 			return op;
 	}
 	return NULL;
+}
+
+/* Every operation takes its arguments before it does anything, and control_args stops it there. */
+json_t *control_describe(const struct control_op *op)
+{
+	struct control_call c = { .actor = "", .op = op->name, .describe = json_array() };
+
+	if (c.describe && op->run(&c) != GH_END) {
+		json_decref(c.describe);
+		c.describe = NULL;
+	}
+	return c.describe;
 }
 
 /* "switch.set" -> event change {"what": "switch"}. */

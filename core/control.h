@@ -23,6 +23,9 @@
  *     {tenant, weight, cap, pool, in_force}
  *   pool.list {} -> items [{name, slots, queue, running, waiting}]   pool.set {name, slots?, queue?}
  *   pool.remove {name} -> {name, moved, running, waiting}: so many tenants share now; what ran or waited in it ends there
+ *   operator.add {name, role, password?} -> {name, role; password if it was made}   operator.list   operator.remove {name}
+ *   operator.set {name, role?, password?, disabled?}   operator.totp {name, on} -> {secret, uri}
+ *   operator.token.add {name, role, days?} -> {token, id}   operator.token.list   operator.token.revoke {id}
  *   status {}   events.list {tenant?, after?, limit?}   fsck {verify?: bool}   defender.clear {tenant, user?}
  *
  * Lists are {"items": [...]}. Unknown or mistyped arguments are GH_INVALID with a message naming them.
@@ -44,12 +47,14 @@ bool control_role_parse(const char *name, enum control_role *ret);
 struct control_call {
 	struct gh_core *core;
 	const json_t *args;     /* object */
+	bool texts;             /* they come from a query string: numbers and booleans are written as text */
 	const char *actor;      /* "uid:0", an operator's name: for the event log */
 	enum control_role role; /* what actor is */
 	json_t *result;         /* the callee sets it (object); the caller decrefs */
 	char message[256];      /* on failure: what, which object, what to do */
 	struct gh_arena *arena; /* this and op: control_run's own */
 	const char *op;
+	json_t *describe; /* array: nothing runs, see control_describe */
 };
 
 struct control_op {
@@ -61,6 +66,9 @@ struct control_op {
 
 extern const struct control_op control_ops[]; /* ends with name NULL */
 const struct control_op *control_op_find(const char *name); /* NULL: there is none */
+/* The arguments that op itself takes, as [{name, type: "string" | "boolean" | "integer" | "array" | "id" | "any",
+ * required}]; a new reference. NULL: out of memory. */
+json_t *control_describe(const struct control_op *op);
 /* GH_NOTFOUND for an unknown op; GH_DENIED where the role is not enough. */
 GH_MUST_CHECK enum gh_status control_run(const char *op, struct control_call *call);
 

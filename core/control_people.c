@@ -22,7 +22,7 @@ static const char *user_text(struct control_call *c, const char *name)
 
 /* ---- users ---- */
 
-static enum gh_status password_check(struct control_call *c, const char *password)
+enum gh_status control_password(struct control_call *c, const char *password)
 {
 	uint64_t token;
 	size_t len = strlen(password);
@@ -63,7 +63,7 @@ enum gh_status control_user_add(struct control_call *c)
 	if (st == GH_OK)
 		st = control_name(c, "user", name, &n);
 	if (st == GH_OK)
-		st = password_check(c, password);
+		st = control_password(c, password);
 	if (st != GH_OK)
 		return st;
 	st = meta_user_by_name(c->core->meta, &call, t->id, n.key, &there);
@@ -200,7 +200,7 @@ enum gh_status control_user_passwd(struct control_call *c)
 	if (st == GH_OK)
 		st = control_user(c, k.t, k.name, &u);
 	if (st == GH_OK)
-		st = password_check(c, password);
+		st = control_password(c, password);
 	if (st == GH_OK)
 		st = pw_hash(password, hash);
 	k.hash = hash;

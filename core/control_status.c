@@ -44,13 +44,14 @@ static json_t *blobs_json(const struct gh_core *c)
 
 enum gh_status control_status(struct control_call *c)
 {
-	const char *why = gh_core_not_ready(c->core);
+	const char *why;
 	json_int_t tenants = 0;
 	json_t *logins, *queue;
 	enum gh_status st = control_args(c, NULL, 0);
 
 	if (st != GH_OK)
 		return st;
+	why = gh_core_not_ready(c->core);
 	tenants_each(c->core, count_tenant, &tenants);
 	const struct share_counts waits = share_counts(c->core);
 	queue = json_pack("{s:i, s:i}", "login", (int)waits.login_waiting, "wait", (int)waits.waiting);

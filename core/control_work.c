@@ -77,8 +77,25 @@ static bool take_texts(const json_t *v, const json_t **into)
 	return json_is_array(v);
 }
 
-static bool take(const struct control_arg *a, const json_t *v)
+/* From a query string: 100, true. */
+static bool take_written(const struct control_arg *a, const char *text)
 {
+	char *end;
+
+	if (a->type == CONTROL_BOOL) {
+		*(bool *)a->into = !strcmp(text, "true");
+		return !strcmp(text, "true") || !strcmp(text, "false");
+	}
+	if (a->type != CONTROL_NUMBER || !*text || strlen(text) > 18 || strspn(text, "-0123456789") != strlen(text))
+		return false;
+	*(int64_t *)a->into = strtoll(text, &end, 10);
+	return !*end;
+}
+
+static bool take(const struct control_call *c, const struct control_arg *a, const json_t *v)
+{
+	if (c->texts && json_is_string(v) && (a->type == CONTROL_BOOL || a->type == CONTROL_NUMBER))
+		return take_written(a, json_string_value(v));
 	switch (a->type) {
 	case CONTROL_TEXT:
 		if (json_is_string(v))
@@ -120,10 +137,33 @@ static enum gh_status refuse_unknown(struct control_call *c, const struct contro
 	return GH_OK;
 }
 
+static const char *type_word(enum control_type type)
+{
+	static const char *const words[] = { [CONTROL_TEXT] = "string", [CONTROL_BOOL] = "boolean",
+					     [CONTROL_NUMBER] = "integer", [CONTROL_TEXTS] = "array",
+					     [CONTROL_ID] = "id", [CONTROL_ANY] = "any" };
+
+	return words[type];
+}
+
+static enum gh_status describe(struct control_call *c, const struct control_arg *args, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		json_t *o = json_pack("{s:s, s:s, s:b}", "name", args[i].name, "type", type_word(args[i].type), "required",
+				      args[i].required);
+
+		if (json_array_append_new(c->describe, o))
+			return GH_NOMEM;
+	}
+	return GH_END;
+}
+
 enum gh_status control_args(struct control_call *c, const struct control_arg *args, size_t count)
 {
 	enum gh_status st;
 
+	if (c->describe)
+		return describe(c, args, count);
 	if (c->args && !json_is_object(c->args))
 		return control_fail(c, GH_INVALID, "arguments are an object");
 	st = refuse_unknown(c, args, count);
@@ -136,7 +176,7 @@ enum gh_status control_args(struct control_call *c, const struct control_arg *ar
 			*args[i].given = v != NULL;
 		if (!v && args[i].required)
 			return control_fail(c, GH_INVALID, "argument \"%s\" is missing", args[i].name);
-		if (v && !take(&args[i], v))
+		if (v && !take(c, &args[i], v))
 			return control_fail(c, GH_INVALID, "argument \"%s\" must be %s", args[i].name,
 					    type_name(args[i].type));
 	}

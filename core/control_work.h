@@ -20,13 +20,17 @@ struct control_arg {
 };
 #define CONTROL_ARG_COUNT(args) (sizeof(args) / sizeof((args)[0]))
 
-/* GH_INVALID with a message that names the argument: unknown, missing, or of the wrong type. */
+/* GH_INVALID with a message that names the argument: unknown, missing, or of the wrong type. GH_END: they were only asked
+ * for. The first thing that an operation does. */
 GH_MUST_CHECK enum gh_status control_args(struct control_call *c, const struct control_arg *args, size_t count);
 
 /* Sets the message, returns st. */
 enum gh_status control_fail(struct control_call *c, enum gh_status st, const char *fmt, ...) GH_PRINTF(3, 4);
 /* Adds the status's own words where nobody has said anything better. */
 enum gh_status control_done(struct control_call *c, enum gh_status st);
+
+/* Is it one that may be set? Says why not. */
+GH_MUST_CHECK enum gh_status control_password(struct control_call *c, const char *password);
 
 /* ---- look-ups; each says what was not found ---- */
 
@@ -122,5 +126,13 @@ enum gh_status control_pool_remove(struct control_call *c);
 enum gh_status control_session_list(struct control_call *c);
 enum gh_status control_session_kill(struct control_call *c);
 enum gh_status control_upload_list(struct control_call *c);
+enum gh_status control_operator_add(struct control_call *c);
+enum gh_status control_operator_list(struct control_call *c);
+enum gh_status control_operator_set(struct control_call *c);
+enum gh_status control_operator_remove(struct control_call *c);
+enum gh_status control_operator_totp(struct control_call *c);
+enum gh_status control_operator_token_add(struct control_call *c);
+enum gh_status control_operator_token_list(struct control_call *c);
+enum gh_status control_operator_token_revoke(struct control_call *c);
 
 #endif

@@ -45,5 +45,7 @@ void gh_core_reopen_logs(struct gh_core *c);
 /* First start: tenant `default` with user `admin` (owner). password NULL = generate; ret_password (64 bytes) gets it,
  * "" when they existed already. */
 GH_MUST_CHECK enum gh_status gh_core_bootstrap(struct gh_core *c, const char *password, char *ret_password);
+/* Likewise the operator `admin`, an owner, if there is no operator yet. */
+GH_MUST_CHECK enum gh_status gh_core_bootstrap_operator(struct gh_core *c, const char *password, char *ret_password);
 
 #endif

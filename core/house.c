@@ -13,6 +13,7 @@
 #include "core/control_house.h"
 #include "core/live.h"
 #include "core/node_cache.h"
+#include "core/operators_work.h"
 #include "core/people/login.h"
 #include "core/people/loginname.h"
 #include "core/people/password.h"
@@ -83,6 +84,8 @@ static enum gh_status build(struct gh_core *c, char *err)
 	if (st == GH_OK)
 		st = switches_new(&here, &c->switches);
 	if (st == GH_OK)
+		st = operators_new(&c->operators);
+	if (st == GH_OK)
 		st = node_cache_new(c->cfg.node_cache_bytes, &c->nodes);
 	if (st == GH_OK)
 		st = people_new(c->meta, &people, &c->people);
@@ -119,6 +122,8 @@ enum gh_status gh_core_new(const struct gh_core_config *cfg, struct gh_core **re
 		st = share_load(c);
 	if (st == GH_OK)
 		st = switches_load(c);
+	if (st == GH_OK)
+		st = operators_load(c);
 	if (st != GH_OK) {
 		if (!err[0])
 			snprintf(err, 256, "cannot open the core: %s", gh_status_text(st));
@@ -173,6 +178,7 @@ void gh_core_free(struct gh_core **cp)
 	gh_rcu_barrier();
 	switches_free(&c->switches);
 	sessions_free(&c->sessions);
+	operators_free(&c->operators);
 	pthread_rwlock_destroy(&c->trash_lock);
 	pthread_mutex_destroy(&c->change_lock);
 	free(c);

@@ -22,6 +22,7 @@ struct node_cache;
 struct access_log;
 struct sessions;
 struct switches;
+struct operators;
 
 struct gh_core {
 	struct gh_core_config cfg;
@@ -38,6 +39,7 @@ struct gh_core {
 	struct share *share;
 	struct sessions *sessions; /* live ones of all doors */
 	struct switches *switches;
+	struct operators *operators; /* who works the gate */
 	/* Trees in the making lie below the trash root until they are attached: the walker keeps out while copies run. */
 	pthread_rwlock_t trash_lock;
 	/* Administrators' changes read, decide and commit one after another in this process: none starves another. What

@@ -2,6 +2,7 @@
 #include "core/people/password.h"
 
 #include <argon2.h>
+#include <openssl/sha.h>
 #include <string.h>
 
 #include "core/base/hash.h"
@@ -85,15 +86,24 @@ void pw_generate(char *ret)
 	*ret = '\0';
 }
 
-void pw_token_generate(uint64_t token, char *ret)
+static void token_generate(const char *prefix, uint64_t token, char *ret)
 {
-	memcpy(ret, "gh_", 3);
-	ret += 3;
+	ret = stpcpy(ret, prefix);
 	for (int shift = 5 * (ID_CHARS - 1); shift >= 0; shift -= 5)
 		*ret++ = base32[token >> shift & 31];
 	*ret++ = '_';
 	ret = put_random(ret, SECRET_CHARS);
 	*ret = '\0';
+}
+
+void pw_token_generate(uint64_t token, char *ret)
+{
+	token_generate("gh_", token, ret);
+}
+
+void pw_operator_token_generate(uint64_t token, char *ret)
+{
+	token_generate("gho_", token, ret);
 }
 
 static int digit_of(char c)
@@ -103,16 +113,17 @@ static int digit_of(char c)
 	return at ? (int)(at - base32) : -1;
 }
 
-bool pw_token_parse(const char *password, uint64_t *ret_token)
+static bool token_parse(const char *prefix, const char *text, uint64_t *ret_token)
 {
+	const size_t prefix_len = strlen(prefix);
 	uint64_t token = 0;
 
-	if (!password || strnlen(password, PW_GENERATED_MAX) != 3 + ID_CHARS + 1 + SECRET_CHARS)
+	if (!text || strnlen(text, PW_GENERATED_MAX) != prefix_len + ID_CHARS + 1 + SECRET_CHARS)
 		return false;
-	if (memcmp(password, "gh_", 3) != 0 || password[3 + ID_CHARS] != '_')
+	if (memcmp(text, prefix, prefix_len) != 0 || text[prefix_len + ID_CHARS] != '_')
 		return false;
 	for (unsigned i = 0; i < ID_CHARS + 1 + SECRET_CHARS; i++) {
-		int digit = digit_of(password[3 + i]);
+		int digit = digit_of(text[prefix_len + i]);
 
 		if (i == ID_CHARS)
 			continue;
@@ -123,4 +134,19 @@ bool pw_token_parse(const char *password, uint64_t *ret_token)
 	}
 	*ret_token = token;
 	return true;
+}
+
+bool pw_token_parse(const char *password, uint64_t *ret_token)
+{
+	return token_parse("gh_", password, ret_token);
+}
+
+bool pw_operator_token_parse(const char *text, uint64_t *ret_token)
+{
+	return token_parse("gho_", text, ret_token);
+}
+
+void pw_digest(const char *text, unsigned char *ret)
+{
+	SHA256((const unsigned char *)text, strlen(text), ret);
 }

@@ -35,4 +35,11 @@ void pw_token_generate(uint64_t token, char *ret);
 /* Has it that shape? *ret_token: whose. */
 bool pw_token_parse(const char *password, uint64_t *ret_token);
 
+/* Operators' tokens: gho_<id>_<secret>, shaped alike. Nobody guesses 160 bits, so their hash is a plain SHA-256 and is
+ * compared on a loop with every request. */
+#define PW_DIGEST_BYTES 32
+void pw_operator_token_generate(uint64_t token, char *ret);
+bool pw_operator_token_parse(const char *text, uint64_t *ret_token);
+void pw_digest(const char *text, unsigned char *ret); /* PW_DIGEST_BYTES */
+
 #endif

@@ -299,7 +299,8 @@ static int command_run(struct cli *c)
 
 	if (c->command->run)
 		return c->command->run(c);
-	if (!strcmp(c->command->op, "user.add") || !strcmp(c->command->op, "user.passwd")) {
+	/* What has no other password, and what was told to read one. */
+	if (!strcmp(c->command->op, "user.add") || !strcmp(c->command->op, "user.passwd") || c->password_stdin) {
 		rc = cli_password(c);
 		if (rc)
 			return rc;

@@ -3,7 +3,8 @@
 
 enum {
 	O_CASE = 1, O_HOST = 2, O_ABLE = 4, O_OWNER = 8, O_PASSWORD = 16, O_TOKEN = 32, O_PAGE = 64, O_VERIFY = 128,
-	O_WATCH = 256, O_SERVE = 512, O_NOT_OWNER = 1024, O_SHARE = 1 << 20, O_POOL = 1 << 21, O_ALWAYS = 1u << 31
+	O_WATCH = 256, O_SERVE = 512, O_NOT_OWNER = 1024, O_SHARE = 1 << 20, O_POOL = 1 << 21, O_ALWAYS = 1u << 31,
+	O_ROLE = 1u << 24, O_DAYS = 1u << 25,
 };
 
 const struct cli_option cli_options[] = {
@@ -27,7 +28,8 @@ const struct cli_option cli_options[] = {
 	{ "--password-stdin", NULL, CLI_SPECIAL, NULL, O_PASSWORD, "read the password as one line from standard input" },
 	{ "--name", "NAME", CLI_STRING, "name", O_TOKEN, "what the token is for" },
 	{ "--scope", "DOOR", CLI_LIST, "scope", O_TOKEN, "doors it opens: webdav, ftp, rest, web (default all)" },
-	{ "--days", "N", CLI_NUMBER, "days", O_TOKEN, "how long it is valid (default for ever)" },
+	{ "--days", "N", CLI_NUMBER, "days", O_TOKEN | O_DAYS, "how long it is valid (default for ever)" },
+	{ "--role", "ROLE", CLI_STRING, "role", O_ROLE, "viewer looks, operator works the gate, owner also has people in hand" },
 	{ "--after", "ID", CLI_STRING, "after", O_PAGE, "only what came after this event" },
 	{ "--limit", "N", CLI_NUMBER, "limit", O_PAGE, "at most so many" },
 	{ "--verify", NULL, CLI_TRUE, "verify", O_VERIFY, "read all content and compare checksums" },
@@ -79,6 +81,16 @@ const struct cli_command cli_commands[] = {
 	{ "pool list", "pool.list", "", 0, "dedicated pools of workers", NULL },
 	{ "pool set", "pool.set", "NAME", O_POOL, "make a dedicated pool, or change its size", NULL },
 	{ "pool remove", "pool.remove", "NAME", 0, "remove it; its tenants share with all", NULL },
+	{ "operator add", "operator.add", "NAME", O_ROLE | O_PASSWORD, "let somebody work the gate; password made if not given",
+	  NULL },
+	{ "operator list", "operator.list", "", 0, "who works the gate", NULL },
+	{ "operator set", "operator.set", "NAME", O_ROLE | O_PASSWORD | O_ABLE, "change an operator; also a lost password",
+	  NULL },
+	{ "operator remove", "operator.remove", "NAME", 0, "remove an operator", NULL },
+	{ "operator codes", "operator.totp", "NAME ON|OFF", 0, "one-time codes at sign-in; the secret is shown once", NULL },
+	{ "operator token add", "operator.token.add", "NAME", O_ROLE | O_DAYS, "make a token for a program; shown once", NULL },
+	{ "operator token list", "operator.token.list", "", 0, "tokens of programs", NULL },
+	{ "operator token revoke", "operator.token.revoke", "ID", 0, "end a token", NULL },
 
 	{ "status", "status", "", O_WATCH, "what a running gateway is doing", cli_status },
 	{ "doctor", "doctor", "", 0, "is all well: configuration, ports, clocks, disk, schema; running or not", cli_doctor },

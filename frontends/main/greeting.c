@@ -60,6 +60,20 @@ static void hints_print(const char *http, const char *ftp)
 		printf("  curl     curl -u admin -T FILE http://%s/dav/FILE\n", http);
 }
 
+/* Who signs in to the console is nobody's user. */
+static void operator_print(const struct serve *s)
+{
+	if (s->password_given)
+		puts("Operator admin for the console, password as in GATEHOUSE_ADMIN_PASSWORD.");
+	else if (!strcmp(s->operator_password, s->password))
+		puts("Operator admin for the console, the same password   (to change it: gatehouse operator set admin "
+		     "--password-stdin)");
+	else
+		printf("Operator admin for the console, password %s   (told only now; to change it: gatehouse operator set "
+		       "admin --password-stdin -D %s)\n",
+		       s->operator_password, s->dir.path);
+}
+
 void greeting_print(const struct serve *s)
 {
 	char http[SERVE_ADDRESS_MAX] = "", ftp[SERVE_ADDRESS_MAX] = "", admin[SERVE_ADDRESS_MAX] = "";
@@ -82,13 +96,17 @@ void greeting_print(const struct serve *s)
 	}
 	if (*ftp)
 		printf("  FTP      ftp://%s/\n", ftp);
-	if (*admin)
+	if (*admin) {
+		printf("  Console  http://%s/\n", admin);
 		printf("  Metrics  http://%s/metrics\n", admin);
+	}
 	if (*s->password && s->password_given)
 		puts("User admin, password as in GATEHOUSE_ADMIN_PASSWORD.");
 	else if (*s->password)
 		printf("User admin, password %s   (told only now; to change it: gatehouse user passwd default/admin -D %s)\n",
 		       s->password, s->dir.path);
+	if (*s->operator_password && *admin)
+		operator_print(s);
 	hints_print(http, ftp);
 	fflush(stdout);
 }

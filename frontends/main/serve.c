@@ -248,8 +248,11 @@ static enum gh_status bootstrap(struct serve *s, char *err)
 	given = given && *given ? given : NULL;
 	s->password_given = given != NULL;
 	st = gh_core_bootstrap(s->house.core, given, s->password);
+	/* One password to write down, where both are made now. */
+	if (!st)
+		st = gh_core_bootstrap_operator(s->house.core, *s->password ? s->password : given, s->operator_password);
 	if (st)
-		snprintf(err, CONFIG_ERR_MAX, "the first tenant and user cannot be made: %s", gh_status_text(st));
+		snprintf(err, CONFIG_ERR_MAX, "the first tenant, user and operator cannot be made: %s", gh_status_text(st));
 	return st;
 }
 

@@ -48,6 +48,7 @@ struct serve {
 	struct admin_listener *admin_listener;
 	char admin_address[SERVE_ADDRESS_MAX];
 	char password[64]; /* first password, "" when there was one already */
+	char operator_password[64]; /* likewise of the first operator */
 	bool password_given;
 };
 

@@ -63,6 +63,35 @@ START_TEST(every_operation_has_a_name_a_synopsis_and_a_function)
 }
 END_TEST
 
+/* The synopsis in the table is what people read, control_args what counts. */
+START_TEST(a_synopsis_names_exactly_the_arguments_that_are_taken)
+{
+	for (const struct control_op *op = control_ops; op->name; op++) {
+		json_t *args = control_describe(op), *a;
+		unsigned named = 0;
+		size_t i;
+
+		ck_assert_msg(args != NULL, "%s", op->name);
+		json_array_foreach(args, i, a)
+		{
+			char word[80];
+
+			snprintf(word, sizeof(word), " %s%s ", json_string_value(json_object_get(a, "name")),
+				 json_is_true(json_object_get(a, "required")) ? "" : "?");
+			char *synopsis = NULL;
+
+			ck_assert_int_gt(asprintf(&synopsis, " %s ", op->args), 0);
+			ck_assert_msg(strstr(synopsis, word) != NULL, "%s: \"%s\" has no%s", op->name, op->args, word);
+			free(synopsis);
+		}
+		for (const char *p = op->args; *p; p += strcspn(p, " "), p += strspn(p, " "))
+			named++;
+		ck_assert_msg(named == json_array_size(args), "%s: \"%s\"", op->name, op->args);
+		json_decref(args);
+	}
+}
+END_TEST
+
 START_TEST(a_role_that_is_too_little_runs_nothing)
 {
 	for (const struct control_op *op = control_ops; op->name; op++) {
@@ -654,6 +683,7 @@ int main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_checked_fixture(tc, setup, core_close);
 	tcase_add_test(tc, every_operation_has_a_name_a_synopsis_and_a_function);
+	tcase_add_test(tc, a_synopsis_names_exactly_the_arguments_that_are_taken);
 	tcase_add_test(tc, a_role_that_is_too_little_runs_nothing);
 	tcase_add_test(tc, unknown_missing_and_mistyped_arguments_are_named);
 	tcase_add_test(tc, a_tenant_is_made_listed_and_changed);
