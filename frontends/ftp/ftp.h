@@ -5,6 +5,7 @@
  *   session.c   the control connection: reading, one command at a time, replies, deadlines, the end
  *   reply.c     how each status sounds (one exhaustive switch), reply text
  *   commands.c  the command table and the small commands      login.c   USER, PASS, HOST, REIN
+ *   switch.c    what the switchboard and administrators say to an open session
  *   path.c      an argument becomes a request's path           change.c  renaming, removing, times
  *   data.c      PASV, EPSV, PORT, EPRT; listening, dialling    transfer.c  what all transfers share; ABOR
  *   retr.c, stor.c, list.c   the three kinds of transfer
@@ -115,6 +116,10 @@ struct ftp_session {
 	struct gh_ticket *ticket;
 	struct gh_peer peer;
 	struct sockaddr_storage local; /* of the control connection */
+	struct vfs_live reg;           /* in the core's register */
+	char *shut;                    /* what is said when nothing runs any more, which ends the session */
+	bool doomed;                   /* ended by name: no change of the rules lifts that */
+	uint64_t bytes_in, bytes_out;  /* of transfers that have ended */
 
 	/* control connection */
 	int fd;
@@ -192,6 +197,12 @@ void ftp_end(struct ftp_session *s, int code, const char *fmt, ...) GH_PRINTF(3,
 void ftp_end_status(struct ftp_session *s, enum gh_status st, const struct vfs_req *req);
 /* Reply, then the end of the session as soon as it was sent. */
 void ftp_bye(struct ftp_session *s, int code, const char *fmt, ...) GH_PRINTF(3, 4);
+
+/* ---- switch.c ---- */
+extern const struct vfs_live_ops ftp_live_ops;
+/* What the client is told: the administrator's words, or the status's own. As long-lived as what they come from. */
+const char *ftp_verdict_text(const struct vfs_verdict *v);
+const char *ftp_shut_text(const struct vfs_req *refused);
 
 /* ---- commands.c ---- */
 enum {

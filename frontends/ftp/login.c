@@ -11,14 +11,27 @@
 #define FAILED_DELAY_MS 1000
 #define FAILURES_MAX 5
 
+/* The tenant of that name is shut: no need to ask for a password first. */
+static void host_shut(struct ftp_session *s, struct vfs_req *shut)
+{
+	shut->peer = gh_strdup(shut->arena, s->peer.text);
+	ftp_bye(s, 421, "%.1000s", ftp_shut_text(shut));
+	vfs_req_log(shut, s->verb, s->code, 0);
+	vfs_req_free(&shut);
+}
+
 void ftp_cmd_host(struct ftp_session *s, char *arg, size_t len)
 {
+	struct vfs_req *shut;
+
 	if (s->who || s->user)
 		ftp_end(s, 503, "HOST comes before USER.");
 	else if (!ftp_host_valid(arg))
 		ftp_end(s, 501, "That is no host name.");
 	else if (!ftp_keep(&s->host, arg, len))
 		ftp_end_status(s, GH_NOMEM, NULL);
+	else if ((shut = vfs_req_shut(s->door->core, s->loop, VFS_FTP, false, s->host)))
+		host_shut(s, shut);
 	else
 		ftp_end(s, 220, "Gatehouse FTP ready.");
 }
@@ -55,10 +68,18 @@ static void refused(struct gh_timer *t, void *arg)
 
 static void welcome(struct ftp_session *s, struct vfs_req *req)
 {
+	struct vfs_verdict v;
+
 	s->who = vfs_session_ref(req->new_session);
 	s->login_failures = 0;
 	s->garbage = 0;
-	ftp_end(s, 230, "Logged in.");
+	vfs_live_who(&s->reg, s->who);
+	/* A rule that was set while the password was checked has found nobody here yet. */
+	v = vfs_live_session(s->door->core, &s->reg);
+	if (v.status == GH_OK)
+		ftp_end(s, 230, "Logged in.");
+	else
+		ftp_bye(s, 421, "%.1000s", ftp_verdict_text(&v));
 }
 
 static bool decided(struct ftp_session *s, struct vfs_req *req)
@@ -114,6 +135,7 @@ void ftp_cmd_rein(struct ftp_session *s, char *arg, size_t len)
 	/* A transfer under way was finished before this command's turn came (RFC 959). */
 	ftp_data_close(s, false);
 	vfs_session_unref(&s->who);
+	vfs_live_who(&s->reg, NULL);
 	forget_user(s);
 	free(s->host);
 	free(s->rename_from);

@@ -188,7 +188,7 @@ void ftp_bye(struct ftp_session *s, int code, const char *fmt, ...)
 	reply(s, code, ' ', fmt, ap);
 	va_end(ap);
 	s->busy = false;
-	s->leaving = true;
+	s->leaving = s->reg.leaving = true;
 }
 
 void ftp_end_status(struct ftp_session *s, enum gh_status st, const struct vfs_req *req)
@@ -204,7 +204,9 @@ void ftp_end_status(struct ftp_session *s, enum gh_status st, const struct vfs_r
 		if (gh_status_class(st) == GH_CLASS_TENANT && req->message && *req->message)
 			text = req->message;
 	}
-	if (a.code == 421)
+	if (st == GH_UNAUTH && s->who) /* removed, disabled, or of another password since the login */
+		ftp_bye(s, 421, "Your account has changed; please log in again.");
+	else if (a.code == 421)
 		ftp_bye(s, 421, "%.1000s", text);
 	else
 		ftp_end(s, a.code, "%.1000s", text);

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #define FLUSH_MS 5000   /* a farewell must be taken within this */
 #define LINGER_MS 1000  /* and then we wait so long for the client's end */
 #define LINGER_DRAIN_MS 300 /* when the server ends, which takes at most a second while nothing runs */
+#define TRY_LATER "Not now, please try again later."
 #define DEADLINE_IDLE 4 /* label of GH_M_DEADLINES */
 
 static void on_control(struct gh_io *io, unsigned ready, void *arg);
@@ -25,14 +27,29 @@ static void on_deadline(struct gh_timer *t, void *arg);
 /* ---- birth and death ---- */
 
 /* A refusal before there is a session: one line into an empty socket buffer. */
-static void turn_away(int fd, struct gh_ticket *ticket)
+static void turn_away(int fd, struct gh_ticket *ticket, const char *why)
 {
-	static const char text[] = "421 Not now, please try again later.\r\n";
+	char text[1100];
+	int n = snprintf(text, sizeof(text), "421 %.1000s\r\n", why);
 
-	if (send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+	if (send(fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
 		shutdown(fd, SHUT_WR);
 	close(fd);
 	gh_ticket_return(&ticket);
+}
+
+/* Shut by a rule, for whoever it may be? Then that is the greeting. */
+static bool turned_away_by_rule(struct ftp_hall *h, int fd, const struct gh_peer *peer, struct gh_ticket *ticket)
+{
+	struct vfs_req *req = vfs_req_shut(h->door->core, h->loop, VFS_FTP, false, "");
+
+	if (!req)
+		return false;
+	req->peer = gh_strdup(req->arena, peer->text);
+	turn_away(fd, ticket, ftp_shut_text(req));
+	vfs_req_log(req, "connect", 421, 0);
+	vfs_req_free(&req);
+	return true;
 }
 
 static void socket_prepare(struct ftp_session *s)
@@ -51,8 +68,10 @@ void ftp_session_open(struct ftp_hall *h, int fd, const struct gh_peer *peer, st
 {
 	struct ftp_session *s;
 
+	if (turned_away_by_rule(h, fd, peer, ticket))
+		return;
 	if (atomic_load(&h->door->draining) || !(s = calloc(1, sizeof(*s)))) {
-		turn_away(fd, ticket);
+		turn_away(fd, ticket, TRY_LATER);
 		return;
 	}
 	s->hall = h;
@@ -73,7 +92,7 @@ void ftp_session_open(struct ftp_hall *h, int fd, const struct gh_peer *peer, st
 	if (!ftp_keep(&s->cwd, "/", 1) || gh_io_init(&s->io, s->loop, fd, on_control, s) != GH_OK) {
 		free(s->cwd);
 		free(s);
-		turn_away(fd, ticket);
+		turn_away(fd, ticket, TRY_LATER);
 		return;
 	}
 	s->next = h->first;
@@ -82,6 +101,8 @@ void ftp_session_open(struct ftp_hall *h, int fd, const struct gh_peer *peer, st
 		h->first->link = &s->next;
 	h->first = s;
 	atomic_fetch_add(&h->door->live, 1);
+	s->reg = (struct vfs_live){ .ops = &ftp_live_ops, .proto = VFS_FTP, .peer = s->peer.text };
+	vfs_live_enter(h->door->core, h->loop, &s->reg);
 	gh_timer_set(&s->timer, s->loop, s->door->login_ms);
 	ftp_say(s, 220, "Gatehouse FTP ready.");
 	ftp_settle(s);
@@ -101,6 +122,7 @@ void ftp_cut(struct ftp_session *s)
 	if (s->dead)
 		return;
 	s->dead = true;
+	vfs_live_leave(&s->reg);
 	vfs_req_free(&s->req);
 	ftp_transfer_drop(s, 426, true);
 	ftp_data_fini(s);
@@ -119,6 +141,7 @@ void ftp_cut(struct ftp_session *s)
 	free(s->cwd);
 	free(s->rename_from);
 	free(s->later);
+	free(s->shut);
 	*s->link = s->next;
 	if (s->next)
 		s->next->link = s->link;
@@ -205,6 +228,8 @@ static void farewell(struct ftp_session *s)
 		return;
 	if (s->quit)
 		ftp_bye(s, 221, "Goodbye.");
+	else if (s->shut)
+		ftp_bye(s, 421, "%s", s->shut);
 	else if (atomic_load_explicit(&s->door->draining, memory_order_relaxed))
 		ftp_bye(s, 421, "The server is stopping; please come back later.");
 }

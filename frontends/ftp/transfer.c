@@ -57,6 +57,8 @@ void ftp_transfer_drop(struct ftp_session *s, int code, bool reset)
 	free(t->where);
 	t->after = t->prefix = t->where = NULL;
 	s->drained = NULL;
+	*(t->kind == FTP_STOR ? &s->bytes_in : &s->bytes_out) += t->bytes;
+	t->bytes = 0;
 }
 
 void ftp_transfer_done(struct ftp_session *s, const char *text)

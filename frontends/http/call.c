@@ -14,6 +14,7 @@
 #include "core/base/metrics.h"
 
 #define ARENA_BYTES (256u << 10)
+#define DEAD_BODY_MS 1000
 
 /* ---- beginning and end ---- */
 
@@ -90,6 +91,8 @@ void http_call_completed(void *shard, struct MHD_Connection *mhd, void **call, e
 	c->served++;
 	c->header_due_ns = 0;
 	http_deadline_phase(c);
+	if (c->drained)
+		http_conn_cut(c);
 	http_conn_idle(c);
 }
 
@@ -125,7 +128,7 @@ void http_call_abandon(struct http_call *k)
 	http_call_resume(k);
 }
 
-void http_call_expel(struct http_call *k, enum gh_status st)
+static void expel(struct http_call *k, enum gh_status st, struct vfs_req *why)
 {
 	bool can_answer = !k->ex.answered && (k->stage == CALL_HEADERS || (k->stage == CALL_BODY && k->ended));
 
@@ -136,12 +139,38 @@ void http_call_expel(struct http_call *k, enum gh_status st)
 	vfs_req_free(&k->pending);
 	k->ex.held = false;
 	k->answer.close = true;
-	http_refuse(&k->ex, st, NULL);
+	http_refuse(&k->ex, st, why);
 	/* A service that asks the core even now would never be let go. */
 	if (k->ex.held)
 		http_call_abandon(k);
 	else
 		http_call_resume(k);
+}
+
+void http_call_expel(struct http_call *k, enum gh_status st)
+{
+	expel(k, st, NULL);
+}
+
+/* libmicrohttpd takes no answer in the middle of a body. What the client still sends is read and forgotten until it has
+ * read the answer and closes; a silent one is cut. */
+static void refuse_in_body(struct http_call *k, struct vfs_req *why)
+{
+	vfs_req_free(&k->pending);
+	k->ex.held = false;
+	http_put_fini(k);
+	http_refuse(&k->ex, why->status, why);
+	http_answer_raw(k); /* dead now */
+	gh_timer_set(&k->conn->timer, k->conn->shard->loop, DEAD_BODY_MS);
+	http_call_resume(k);
+}
+
+void http_call_refuse(struct http_call *k, struct vfs_req *why)
+{
+	if (k->stage == CALL_BODY && !k->ended && !k->ex.answered)
+		refuse_in_body(k, why);
+	else
+		expel(k, why->status, why);
 }
 
 void http_ready(void *ex)
@@ -200,6 +229,11 @@ void http_submit_in_stream(struct http_ex *ex, struct vfs_req *req, http_then_fn
 
 /* ---- the steps ---- */
 
+static bool answers_early(const struct http_call *k)
+{
+	return vfs_flag(k->ex.core, VFS_FLAG_EARLY_ANSWER, k->ex.service->proto, k->ex.session);
+}
+
 /* Before the body. An answer that is here already goes out at once where the client waits for it or would send much,
  * and costs the connection; a small body is read and forgotten first, so that the client can go on. */
 static enum MHD_Result headers_step(struct http_call *k)
@@ -211,7 +245,8 @@ static enum MHD_Result headers_step(struct http_call *k)
 		return MHD_YES;
 	}
 	if (k->ex.answered && (k->answer.close || (k->ex.has_body && (k->expects_continue ||
-								     k->ex.body_declared > HTTP_DRAIN_MAX)))) {
+								     k->ex.body_declared > HTTP_DRAIN_MAX) &&
+						   answers_early(k)))) {
 		k->conn->linger |= k->ex.has_body;
 		return http_answer_queue(k);
 	}

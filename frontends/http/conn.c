@@ -150,6 +150,8 @@ static void conn_started(struct http_shard *s, struct MHD_Connection *mhd, void 
 	if (s->conns)
 		s->conns->prev = c;
 	s->conns = c;
+	c->reg = (struct vfs_live){ .ops = &http_live_ops, .stateless = true, .peer = c->peer.text };
+	vfs_live_enter(s->door->env->core, s->loop, &c->reg);
 	http_conn_idle(c);
 	http_deadline_start(c);
 }
@@ -170,6 +172,7 @@ static void conn_closed(struct http_conn *c)
 	struct http_shard *s = c->shard;
 
 	tell_garbage(c);
+	vfs_live_leave(&c->reg);
 	http_deadline_stop(c);
 	http_conn_busy(c);
 	*(c->prev ? &c->prev->next : &s->conns) = c->next;

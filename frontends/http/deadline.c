@@ -88,6 +88,11 @@ void http_sending_end(struct http_call *k, bool whole)
 
 /* ---- looking ---- */
 
+uint64_t http_acked_bytes(const struct http_conn *c)
+{
+	return progress_of(c).acked;
+}
+
 /* ms left of limit_ms since `since`; 0 = over. */
 static uint64_t left_ms(uint64_t now_ns, uint64_t since_ns, uint64_t limit_ms)
 {
@@ -164,6 +169,11 @@ static uint64_t look(struct http_conn *c, uint64_t now, enum deadline *what)
 
 	if (k->stage != CALL_NONE && total_ms && !left_ms(now, k->started_ns, total_ms)) {
 		*what = DL_TOTAL;
+		return 0;
+	}
+	if (k->dead) {
+		/* Answered in the middle of its body, and silent since. */
+		*what = DL_BODY;
 		return 0;
 	}
 	if (k->suspended) {

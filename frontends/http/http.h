@@ -106,6 +106,8 @@ struct http_conn {
 	struct http_conn *idle_next, *idle_prev; /* while idle, oldest first */
 	bool idle, cut, linger;
 	unsigned served;
+	struct vfs_live reg; /* in the core's register: its latest request's user */
+	bool drained;        /* told to end when nothing runs */
 	/* deadlines: deadline.c */
 	struct gh_timer timer;
 	uint64_t phase_ns;   /* when the current phase began */
@@ -157,8 +159,14 @@ void http_conn_cut(struct http_conn *c);
 void http_conn_idle(struct http_conn *c);  /* waits for a next request */
 void http_conn_busy(struct http_conn *c);
 
+/* ---- switch.c: the switchboard, and administrators ---- */
+extern const struct vfs_live_ops http_live_ops;
+/* Is the door shut for whoever asks? Then the exchange was refused. */
+bool http_shut(struct http_call *k);
+
 /* ---- deadline.c ---- */
 uint64_t http_received_bytes(const struct http_conn *c); /* by the kernel's count */
+uint64_t http_acked_bytes(const struct http_conn *c);
 void http_deadline_start(struct http_conn *c);
 void http_deadline_phase(struct http_conn *c); /* the call moved on */
 void http_deadline_stop(struct http_conn *c);
@@ -181,6 +189,9 @@ void http_call_resume(struct http_call *k); /* if it was suspended */
 void http_call_abandon(struct http_call *k);
 /* Suspended and must not stay so: answered with st where that is still possible, else cut. */
 void http_call_expel(struct http_call *k, enum gh_status st);
+/* The same with the words of a finished request, which the caller frees; also in the middle of a body: then the answer
+ * goes onto the socket as it is, and the connection ends. */
+void http_call_refuse(struct http_call *k, struct vfs_req *why);
 
 /* ---- open.c: what happens to the headers ---- */
 void http_call_open(struct http_call *k, const char *method, const char *version);

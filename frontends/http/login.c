@@ -91,6 +91,7 @@ static void login_done(struct http_ex *ex, struct vfs_req *req)
 
 	if (st == GH_OK) {
 		ex->session = vfs_session_ref(req->new_session);
+		vfs_live_who(&k->conn->reg, ex->session);
 		vfs_req_free(&req);
 		k->begun = true;
 		ex->service->begin(ex);

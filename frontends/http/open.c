@@ -183,7 +183,7 @@ static bool answer_probe(struct http_call *k)
 	}
 	http_reply_header(ex, "Content-Type", "text/plain; charset=utf-8");
 	http_reply_header(ex, "Cache-Control", "no-store");
-	if (ready && atomic_load(&k->conn->shard->door->draining))
+	if (ready && (atomic_load(&k->conn->shard->door->draining) || vfs_not_ready(ex->core)))
 		http_reply_static(ex, 503, "draining\n");
 	else
 		http_reply_static(ex, 200, "ok\n");
@@ -220,6 +220,8 @@ static void service_open(struct http_call *k)
 
 	if (atomic_load(&k->conn->shard->door->draining)) {
 		http_refuse(ex, GH_STOPPING, NULL);
+	} else if (ex->method != HTTP_OPTIONS && http_shut(k)) {
+		return; /* before anything else can be said: a 401, 404 or 405 would make a sync client do something */
 	} else if (!at_root && !(s->methods & 1u << ex->method)) {
 		if (ex->method == HTTP_OPTIONS) {
 			answer_options(ex, s->methods);
@@ -246,6 +248,8 @@ void http_call_open(struct http_call *k, const char *method, const char *version
 	size_t prefix;
 	int code;
 
+	k->conn->reg.proto = VFS_INTERNAL;
+	vfs_live_who(&k->conn->reg, NULL);
 	ex->service = &http_plain;
 	ex->env = s->door->env;
 	ex->core = s->door->env->core;
@@ -280,6 +284,7 @@ void http_call_open(struct http_call *k, const char *method, const char *version
 		http_refuse(ex, GH_NOTFOUND, NULL);
 		return;
 	}
+	k->conn->reg.proto = ex->service->proto;
 	ex->path = g.target.path + prefix;
 	ex->path_len = g.target.path_len - prefix;
 	service_open(k);

@@ -143,6 +143,8 @@ void http_refuse(struct http_ex *ex, enum gh_status st, const struct vfs_req *re
 	int code = http_code_of(st);
 	uint32_t after_s = req ? req->retry_after_s : 0;
 
+	if (st == GH_DRAINING)
+		http_call_of(ex)->answer.close = true;
 	if (st == GH_UNAUTH)
 		field_set(&http_call_of(ex)->answer, "WWW-Authenticate", challenge);
 	if (!after_s && (code == 503 || code == 429))
@@ -174,7 +176,7 @@ static void complete_fields(struct http_call *k)
 
 	field_set(a, "X-Request-Id", k->id);
 	field_set(a, "Date", http_date_now(k->conn->shard));
-	if (a->close || atomic_load_explicit(&k->conn->shard->door->draining, memory_order_relaxed))
+	if (a->close || k->conn->drained || atomic_load_explicit(&k->conn->shard->door->draining, memory_order_relaxed))
 		field_set(a, "Connection", "close");
 	if (a->code == 401 && !has_field(a, "WWW-Authenticate"))
 		field_set(a, "WWW-Authenticate", challenge);

@@ -83,6 +83,8 @@ void rest_problem(struct http_ex *ex, enum gh_status st, const struct vfs_req *r
 	member(&b, "reason", gh_status_name(st));
 	if (req && req->message)
 		member(&b, "detail", req->message);
+	if (req && req->rule) /* the administrator's words, where a rule refuses */
+		member(&b, "text", req->message ? req->message : gh_status_text(st));
 	if (req && st == GH_LOCKED && req->blocker)
 		member(&b, "holder", req->blocker);
 	if (req && st == GH_LOCKED && req->blocker_path)
