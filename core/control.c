@@ -62,7 +62,7 @@ const struct control_op control_ops[] = {
 	{ "flag.set",
 	  "key value percent? protocols? classes? tenant? user? host? pod? dc? everywhere? for_s? until? why?",
 	  "set a flag for all, for some, or for a share of tenants", true, CONTROL_OPERATOR, control_flag_set },
-	{ "flag.clear", "id", "remove a flag's rule", true, CONTROL_OPERATOR, control_flag_clear },
+	{ "flag.clear", "id? key? protocols? classes? tenant? user? host? pod? dc? everywhere?", "remove a flag's rule", true, CONTROL_OPERATOR, control_flag_clear },
 	{ "session.list", "tenant? proto? limit?", "live sessions and what they do",
 	  false, CONTROL_VIEWER, control_session_list },
 	{ "session.kill", "id? tenant? user?", "end a session, or all of a tenant or user",

@@ -16,7 +16,7 @@
  *   switch.set {protocols?[], classes?[], tenant?, user?, host?, pod?, dc?, everywhere?, mode, for_s?|until?, message?,
  *     why?, dry_run?} -> {scope, mode, until, hit: {sessions, uploads, downloads}; unless dry_run: id, live_after,
  *     took_ms}   switch.list   switch.clear {id} | {scope as in set}
- *   flag.list   flag.describe {key}   flag.set {key, value, percent?, scope and end as above, why?}   flag.clear {id}
+ *   flag.list   flag.describe {key}   flag.set {key, value, percent?, scope and end as above, why?}   flag.clear {id} | {key, scope}
  *   session.list {tenant?, proto?, limit?}   session.kill {id} | {tenant, user?} -> {killed}   upload.list {tenant?}
  *   share.list {} -> items [{tenant, weight, cap, pool, share, waiting, running, shed, wait_p99_ms, bytes_s}]; share and
  *     bytes_s of the last second, null where not known   share.set {tenant, weight?, cap?, pool?: name|"shared"|null} ->

@@ -159,6 +159,15 @@ static enum gh_status percent_take(struct control_call *c, int64_t percent, stru
 	return GH_OK;
 }
 
+/* A flag without a scope is one for all: unlike a kill switch it harms nobody by that. */
+static void scope_default(struct switch_kept *k, const struct flag_spec *f)
+{
+	struct switch_rule *r = &k->rule;
+
+	r->flag = f->key;
+	r->everywhere = !(r->protocols || r->classes || r->tenant || r->host || r->pod || r->dc);
+}
+
 static enum gh_status set_now(struct control_call *c, const struct flag_spec *f, struct switch_kept *k)
 {
 	char detail[64];
@@ -197,9 +206,7 @@ enum gh_status control_flag_set(struct control_call *c)
 		st = control_rule_scope(c, &from, &k);
 	if (st != GH_OK)
 		return st;
-	/* A flag without a scope is one for all: unlike a kill switch it harms nobody by that. */
-	k.rule.everywhere = !(k.rule.protocols || k.rule.classes || k.rule.tenant || from.host || from.pod || from.dc);
-	k.rule.flag = f->key;
+	scope_default(&k, f);
 	st = value_take(c, f, value, &k.rule.value);
 	if (st == GH_OK)
 		st = percent_take(c, percent, &k);
@@ -213,11 +220,38 @@ static bool has_id(const struct switch_kept *k, const void *arg)
 	return k->rule.flag && k->rule.id == *(const uint64_t *)arg;
 }
 
+static bool has_scope(const struct switch_kept *k, const void *arg)
+{
+	return switch_rule_same_scope(&k->rule, &((const struct switch_kept *)arg)->rule);
+}
+
+/* By its id, or by the flag and exactly the scope that it was set for. */
 enum gh_status control_flag_clear(struct control_call *c)
 {
-	uint64_t id;
-	const struct control_arg args[] = { { "id", CONTROL_ID, true, &id, NULL } };
+	struct control_rule from = { 0 };
+	const struct flag_spec *f = NULL;
+	struct switch_kept k;
+	const char *key = NULL;
+	uint64_t id = 0;
+	bool by_id;
+	const struct control_arg args[] = {
+		{ "id", CONTROL_ID, false, &id, &by_id },
+		{ "key", CONTROL_TEXT, false, &key, NULL },
+		CONTROL_SCOPE_ARGS(from),
+	};
 	enum gh_status st = control_args(c, args, CONTROL_ARG_COUNT(args));
 
-	return st == GH_OK ? control_rule_remove(c, has_id, &id, "rule of a flag") : st;
+	if (st != GH_OK)
+		return st;
+	if (by_id ? json_object_size(c->args) > 1 : !key)
+		return control_fail(c, GH_INVALID, "a rule is named by its id, or by the flag's key and its scope");
+	if (by_id)
+		return control_rule_remove(c, has_id, &id, "rule of a flag");
+	st = flag_get(c, key, &f);
+	if (st == GH_OK)
+		st = control_rule_scope(c, &from, &k);
+	if (st != GH_OK)
+		return st;
+	scope_default(&k, f);
+	return control_rule_remove(c, has_scope, &k, "rule of that flag with exactly this scope");
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontends/main/config.h"
+
 int cli_usage(const char *fmt, ...)
 {
 	va_list ap;
@@ -101,6 +103,18 @@ static int number_set(json_t *args, const struct cli_option *o, const char *text
 	return json_object_set_new(args, o->key, json_integer(v)) ? CLI_FAILED : CLI_DONE;
 }
 
+static int duration_set(json_t *args, const struct cli_option *o, const char *text)
+{
+	const struct config_key how = { .name = o->name, .kind = CONFIG_DURATION, .max = INT64_MAX };
+	char err[CONFIG_ERR_MAX];
+	int64_t ms;
+
+	if (config_parse_number(&how, text, &ms, err))
+		return cli_usage("%s: %s", o->name, err);
+	/* less than a second is a second: 0 would be refused as if it were over */
+	return json_object_set_new(args, o->key, json_integer((ms + 999) / 1000)) ? CLI_FAILED : CLI_DONE;
+}
+
 static void global_set(struct cli *c, const struct cli_option *o, const char *value)
 {
 	if (!strcmp(o->name, "-D"))
@@ -127,6 +141,8 @@ static int option_set(struct cli *c, const struct cli_option *o, const char *val
 		return CLI_DONE;
 	case CLI_NUMBER:
 		return number_set(c->args, o, value);
+	case CLI_DURATION:
+		return duration_set(c->args, o, value);
 	case CLI_LIST:
 		return list_add(c->args, o->key, value);
 	case CLI_GLOBAL:
@@ -198,7 +214,8 @@ static int positional_set(json_t *args, const char *name, size_t len, const char
 	static const struct {
 		const char *name, *key;
 	} plain[] = { { "NAME", "name" }, { "TENANT", "tenant" }, { "PATH", "path" }, { "WHO", "who" }, { "USER", "user" },
-		      { "RIGHTS", "rights" }, { "RIGHT", "right" }, { "TOKEN", "token" }, { "ID", "id" } };
+		      { "RIGHTS", "rights" }, { "RIGHT", "right" }, { "TOKEN", "token" }, { "ID", "id" },
+		      { "KEY", "key" },	      { "VALUE", "value" } };
 
 	if (len == 11 && !memcmp(name, "TENANT/USER", len))
 		return pair_set(args, "user", text);
@@ -206,6 +223,8 @@ static int positional_set(json_t *args, const char *name, size_t len, const char
 		return pair_set(args, "group", text);
 	if (len == 6 && !memcmp(name, "MEMBER", len))
 		return list_add(args, "members", text);
+	if (len == 8 && !memcmp(name, "PROTOCOL", len))
+		return list_add(args, "protocols", text);
 	if (len == 6 && !memcmp(name, "ON|OFF", len)) {
 		if (strcmp(text, "on") && strcmp(text, "off"))
 			return cli_usage("\"%s\" is neither on nor off", text);

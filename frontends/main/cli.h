@@ -19,6 +19,7 @@ int cli_main(int argc, char **argv);
 enum cli_option_kind {
 	CLI_TRUE, CLI_FALSE, /* no value; sets key to that */
 	CLI_STRING, CLI_NUMBER,
+	CLI_DURATION, /* "4h"; sets key to seconds */
 	CLI_LIST,     /* may be repeated, and holds a,b */
 	CLI_GLOBAL,   /* one that every command knows */
 	CLI_SERVE,    /* serve: overrides the configuration key */
@@ -79,5 +80,7 @@ int cli_serve(struct cli *c);
 int cli_fsck(struct cli *c);
 int cli_status(struct cli *c);
 int cli_doctor(struct cli *c);
+int cli_switch_set(struct cli *c);
+int cli_switch_list(struct cli *c);
 
 #endif

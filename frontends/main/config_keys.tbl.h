@@ -28,6 +28,9 @@ X("user", USER, "", 0, 0, RESTART, "system user to become after the listeners ar
 X("loops", COUNT, "0", 0, 256, RESTART, "event loops; 0 = one per CPU the process may use")
 X("drain", DURATION, "10s", 0, HOUR, RELOAD, "how long SIGTERM lets transfers end")
 X("gateway.name", TEXT, "", 0, 0, RESTART, "name of this gateway; empty = generated and kept in the data directory")
+X("gateway.host", TEXT, "", 0, 0, RESTART, "host for rules of the switchboard; empty = the system's name")
+X("gateway.pod", TEXT, "", 0, 0, RESTART, "pod for rules of the switchboard")
+X("gateway.dc", TEXT, "", 0, 0, RESTART, "data centre for rules of the switchboard")
 
 X("listen.http", ADDRESS, "127.0.0.1:8080", 0, 0, RESTART, "HTTP: WebDAV, REST and pages")
 X("listen.ftp", ADDRESS, "127.0.0.1:2121", 0, 0, RESTART, "FTP")

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/arena.h"
 #include "core/base/id.h"
@@ -58,6 +59,12 @@ static enum gh_status blobs_start(const struct config *cfg, const struct datadir
 
 static enum gh_status core_start(const struct config *cfg, const struct datadir *dir, struct house *h, char *err)
 {
+	const char *host = config_text(cfg, "gateway.host");
+
+	if (*host)
+		snprintf(h->host, sizeof(h->host), "%s", host);
+	else if (gethostname(h->host, sizeof(h->host) - 1))
+		h->host[0] = '\0';
 	struct gh_core_config cc = {
 		.meta = h->meta,
 		.blob_ops = h->blob_ops,
@@ -77,6 +84,7 @@ static enum gh_status core_start(const struct config *cfg, const struct datadir 
 		.collect_grace_s = (uint32_t)(config_number(cfg, "collector.grace") / 1000),
 		.event_days = (uint32_t)(config_number(cfg, "events.keep") / 86400000),
 		.folder = dir->path,
+		.place = { h->host, config_text(cfg, "gateway.pod"), config_text(cfg, "gateway.dc") },
 		.access_log = config_text(cfg, "log.access"),
 	};
 

@@ -11,6 +11,7 @@ struct house {
 	const struct blob_ops *blob_ops;
 	struct blob_backend *blobs;
 	struct gh_core *core;
+	char host[65]; /* gateway.host, or the system's name */
 };
 
 /* read_only: the stores alone, for fsck; nothing is written or repaired. err: CONFIG_ERR_MAX. On failure *h is closed. */

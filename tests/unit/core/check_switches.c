@@ -247,6 +247,20 @@ START_TEST(flags_have_types_ranges_and_rules)
 }
 END_TEST
 
+START_TEST(a_rule_of_a_flag_is_cleared_by_key_and_scope_too)
+{
+	done("flag.set", "{'key':'list.page','value':50}");
+	done("flag.set", "{'key':'list.page','value':60,'protocols':['rest']}");
+	refused(GH_INVALID, "flag.clear", "{}", "by its id");
+	refused(GH_NOTFOUND, "flag.clear", "{'key':'no.such'}", "no.such");
+	refused(GH_NOTFOUND, "flag.clear", "{'key':'list.page','protocols':['ftp']}", "exactly this scope");
+	done("flag.clear", "{'key':'list.page','protocols':['rest']}");
+	ck_assert_int_eq(core_flag(core, VFS_FLAG_LIST_PAGE, VFS_REST, NULL, true), 50);
+	done("flag.clear", "{'key':'list.page'}");
+	ck_assert_int_eq(core_flag(core, VFS_FLAG_LIST_PAGE, VFS_REST, NULL, true), 1000);
+}
+END_TEST
+
 /* ---- swapped while asked ---- */
 
 static atomic_bool over;
@@ -329,6 +343,7 @@ int main(void)
 	tcase_add_test(t, rules_are_there_again_after_a_restart);
 	tcase_add_test(t, a_host_that_is_drained_is_not_ready_and_one_that_is_off_everywhere_is);
 	tcase_add_test(t, flags_have_types_ranges_and_rules);
+	tcase_add_test(t, a_rule_of_a_flag_is_cleared_by_key_and_scope_too);
 	tcase_add_test(t, a_board_is_swapped_while_threads_ask_and_others_set);
 	suite_add_tcase(s, t);
 	return run_suite(s);
