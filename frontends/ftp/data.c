@@ -127,38 +127,53 @@ static void accept_one(struct ftp_session *s)
 	take_connection(s, fd);
 }
 
-/* Any free port of the range, from a random one on: the next port must not be guessable. 0 = none. */
-static unsigned bind_any(struct ftp_session *s, int fd, struct sockaddr_storage *sa)
+/* A listener; -1: why is in errno. */
+static int listen_at(const struct sockaddr_storage *sa)
+{
+	int one = 1, fd = socket(sa->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), why;
+
+	if (fd < 0)
+		return -1;
+	/* Ports of the range are used again while old connections linger in TIME-WAIT. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (!bind(fd, (const struct sockaddr *)sa, ftp_addr_len(sa)) && !listen(fd, BACKLOG))
+		return fd;
+	why = errno;
+	close(fd);
+	errno = why;
+	return -1;
+}
+
+/* Any free port of the range, from a random one on: the next port must not be guessable. Two loops may bind the same port;
+ * only one of them listens, and the other's socket is of no use any more. -1 = none. */
+static int listen_any(const struct ftp_session *s, struct sockaddr_storage *sa)
 {
 	unsigned first = s->door->passive_first, count = s->door->passive_last - first + 1;
 	uint32_t start;
-	socklen_t len = sizeof(*sa);
 
 	gh_random(&start, sizeof(start));
 	for (unsigned i = 0; i < count; i++) {
 		ftp_set_port(sa, first ? first + (start % count + i) % count : 0);
-		if (!bind(fd, (struct sockaddr *)sa, ftp_addr_len(sa)) && !listen(fd, BACKLOG))
-			return getsockname(fd, (struct sockaddr *)sa, &len) ? 0 : ftp_port_of(sa);
-		if (errno != EADDRINUSE)
-			return 0;
+		int fd = listen_at(sa);
+		if (fd >= 0 || errno != EADDRINUSE)
+			return fd;
 	}
-	return 0;
+	return -1;
 }
 
 /* Listens on the address the client reached us at. 0 = failed. */
 static unsigned listen_start(struct ftp_session *s)
 {
 	struct sockaddr_storage sa = s->local;
-	int one = 1, fd;
+	socklen_t len = sizeof(sa);
 	unsigned port;
+	int fd;
 
 	ftp_data_close(s, false);
-	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = listen_any(s, &sa);
 	if (fd < 0)
 		return 0;
-	/* Ports of the range are used again while old connections linger in TIME-WAIT. */
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	port = bind_any(s, fd, &sa);
+	port = getsockname(fd, (struct sockaddr *)&sa, &len) ? 0 : ftp_port_of(&sa);
 	if (!port || gh_io_init(&s->data.io, s->loop, fd, on_data, s) != GH_OK) {
 		close(fd);
 		return 0;
