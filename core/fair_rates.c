@@ -107,7 +107,7 @@ static unsigned p99_ms(const struct share_seat *seat)
 void share_tenant_figures(struct gh_core *c, struct tenant *t, struct share_figures *ret)
 {
 	struct share *s = c->share;
-	const struct fair_tenant_rule r = share_rule(c, t);
+	const struct fair_tenant_rule r = share_rule_kept(s, t->id);
 
 	pthread_mutex_lock(&s->wait.lock);
 	const struct fair_sums sums = fair_tenant_sums(s->wait.fair, t->id);

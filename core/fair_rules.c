@@ -55,6 +55,14 @@ static struct fair_tenant_rule rule_of(const struct share *s, uint64_t tenant)
 	return (struct fair_tenant_rule){ .weight = r->weight, .cap = r->cap, .pool = pool_index(s, r->pool) };
 }
 
+struct fair_tenant_rule share_rule_kept(struct share *s, uint64_t tenant)
+{
+	pthread_mutex_lock(&s->rules_lock);
+	const struct fair_tenant_rule r = rule_of(s, tenant);
+	pthread_mutex_unlock(&s->rules_lock);
+	return r;
+}
+
 struct fair_tenant_rule share_rule(struct gh_core *c, struct tenant *t)
 {
 	uint64_t p = atomic_load_explicit(&t->seat.rule, memory_order_relaxed);

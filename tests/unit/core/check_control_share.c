@@ -236,6 +236,8 @@ START_TEST(where_the_fair_share_is_off_settings_are_kept_and_said_not_to_be_in_f
 	result = ok("share.set", "{'tenant':'acme','weight':300,'pool':'gold'}");
 	ck_assert(json_is_false(json_object_get(result, "in_force")));
 	json_decref(result);
+	share_is("acme", 300, 0, "gold");
+	ck_assert_uint_eq(share_rule(core, acme).weight, 100);
 	start_again(false);
 	share_is("acme", 300, 0, "gold");
 }
