@@ -212,7 +212,8 @@ static void forget(struct change *ch)
 	}
 }
 
-enum gh_status change_commit(struct change *ch)
+/* Everything is ready, and somebody still wants it. From here on it cannot be taken back. */
+static enum gh_status set_out(struct change *ch)
 {
 	struct vfs_work *w = ch->w;
 	if (gh_arena_overflowed(w->req.arena))
@@ -222,18 +223,48 @@ enum gh_status change_commit(struct change *ch)
 	ch->batch.steps = w->steps;
 	if (ch->batch.event.node == 0 && ch->batch.slot_count)
 		ch->batch.event.node = ch->batch.slots[0].node;
-	struct meta_call call = work_call(w);
+	ch->call = work_call(w);
 	/* The client left, or was told that it took too long: then nothing may happen any more. An upload whose client was
 	 * killed is caught here: the end of its data and that of its session come in either order, a moment apart. */
 	if (atomic_fetch_or(&w->fate, WORK_SENT) & WORK_GIVEN_UP) {
 		atomic_fetch_and(&w->fate, ~(unsigned)WORK_SENT);
 		return GH_GONE;
 	}
-	const enum gh_status st = meta_commit(w->req.core->meta, &call, &ch->batch);
+	return GH_OK;
+}
+
+static void arrive(struct change *ch, enum gh_status st)
+{
 	if (ch->hidden || (st != GH_OK && st != GH_UNKNOWN))
-		atomic_fetch_and(&w->fate, ~(unsigned)WORK_SENT);
+		atomic_fetch_and(&ch->w->fate, ~(unsigned)WORK_SENT);
 	if (st == GH_OK || st == GH_UNKNOWN) /* unknown: what is forgotten is read again */
 		forget(ch);
 	gh_metric_add(GH_M_COMMITS, st == GH_OK ? 0 : st == GH_STALE ? 1 : 2, 1);
+}
+
+enum gh_status change_commit(struct change *ch)
+{
+	enum gh_status st = set_out(ch);
+	if (st != GH_OK)
+		return st;
+	st = meta_commit(ch->w->req.core->meta, &ch->call, &ch->batch);
+	arrive(ch, st);
 	return st;
+}
+
+static void change_landed(void *arg, enum gh_status st)
+{
+	struct change *ch = arg;
+	arrive(ch, st);
+	ch->landed(ch->w, st);
+}
+
+void change_send(struct change *ch, void (*landed)(struct vfs_work *w, enum gh_status st))
+{
+	const enum gh_status st = set_out(ch);
+	ch->landed = landed;
+	if (st != GH_OK)
+		landed(ch->w, st);
+	else
+		meta_commit_later(ch->w->req.core->meta, &ch->call, &ch->batch, change_landed, ch);
 }

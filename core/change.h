@@ -12,6 +12,8 @@ struct change {
 	bool tree, rights, locks; /* steps that raise tree_gen, touch entries, touch locks */
 	bool hidden;              /* nobody can see what it does yet: it may be abandoned after it */
 	bool overflow;            /* more steps than fit: a bug in the operation, refused at commit */
+	struct meta_call call;    /* while it is on its way */
+	void (*landed)(struct vfs_work *w, enum gh_status st);
 };
 
 /* cap: the most steps this operation can need, at most META_STEPS_MAX. */
@@ -32,6 +34,9 @@ GH_MUST_CHECK enum gh_status change_release(struct change *ch, const struct meta
 /* A node that goes altogether: a file with its content and properties; a folder to the trash. */
 GH_MUST_CHECK enum gh_status change_remove(struct change *ch, const struct place *p, const struct locks *l);
 GH_MUST_CHECK enum gh_status change_commit(struct change *ch);
+/* The same without waiting, for a change in w's arena: landed(w, status) comes once, from here or from the thread that
+ * commits; nothing of w may be touched after this. */
+void change_send(struct change *ch, void (*landed)(struct vfs_work *w, enum gh_status st));
 
 /* The parts of a node's content, in w's arena; one for a plain blob. */
 GH_MUST_CHECK enum gh_status content_parts(struct vfs_work *w, const struct meta_node *n, struct meta_part **ret,

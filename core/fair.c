@@ -105,6 +105,26 @@ static void start_all(struct share_desk *d, struct gh_job *list, uint64_t now_ns
 	}
 }
 
+static void go_on(struct gh_job *job)
+{
+	struct share_job *j = (struct share_job *)((char *)job - offsetof(struct share_job, job));
+
+	j->run(j);
+}
+
+enum gh_status share_go_on(struct share_job *j)
+{
+	struct share_desk *d = j->desk;
+	enum gh_status st = GH_STOPPING;
+
+	j->job.run = go_on;
+	pthread_mutex_lock(&d->lock); /* after share_stop the pool may be gone */
+	if (!d->stopping)
+		st = gh_pool_submit(*d->pool, &j->job);
+	pthread_mutex_unlock(&d->lock);
+	return st;
+}
+
 void share_done(struct share_job *j)
 {
 	struct share_desk *d = j->desk;

@@ -77,7 +77,10 @@ GH_MUST_CHECK enum gh_status share_submit_login(struct gh_core *c, struct share_
 /* Takes it out of the queue. false: it is not there (it runs, or is out already). *ret_st: how its wait that came to
  * nothing should sound, OVERSHARE or, where nothing moves for anybody, BUSY. */
 bool share_withdraw(struct share_job *j, enum gh_status *ret_st, uint32_t *ret_retry_s);
-void share_done(struct share_job *j); /* on the worker */
+void share_done(struct share_job *j); /* on the worker, or wherever its work ended */
+/* What left its worker to wait for something, and kept its slot, runs again: j->run on a worker. Any thread; never blocks.
+ * GH_STOPPING after share_stop. */
+GH_MUST_CHECK enum gh_status share_go_on(struct share_job *j);
 void share_kick(struct gh_core *c);   /* slots have become more: who may run now runs */
 
 struct share_counts {

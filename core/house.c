@@ -165,6 +165,7 @@ void gh_core_free(struct gh_core **cp)
 	share_stop(c);
 	gh_pool_free(&c->wait_pool); /* its jobs poke the upkeep */
 	gh_pool_free(&c->login_pool);
+	meta_quiet(c->meta); /* what it tells, it tells loops that are still there */
 	upkeep_stop(&c->upkeep);
 	switches_stop(c);
 	wait_for_pending(c);

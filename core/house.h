@@ -23,6 +23,7 @@ struct access_log;
 struct sessions;
 struct switches;
 struct operators;
+struct change;
 
 struct gh_core {
 	struct gh_core_config cfg;
@@ -67,6 +68,8 @@ struct vfs_work {
 	atomic_uint fate; /* WORK_SENT, WORK_GIVEN_UP: who sets its bit first decides whether there is a commit */
 	bool may_block;
 	bool fresh;           /* what the cache says was proved stale: ask the store */
+	unsigned attempts;    /* that turned out stale */
+	struct change *change; /* the operation left it to be sent, or it is on its way, or came back without success */
 	struct tenant *tenant;
 	struct rights *rights; /* of this attempt; referenced when may_block */
 	struct acl_caller caller;
@@ -108,6 +111,8 @@ struct vfs_session *session_new(struct tenant *t, uint64_t user, uint64_t gen, c
 typedef enum gh_status op_fn(struct vfs_work *w);
 op_fn op_login, op_stat, op_list, op_read, op_write_begin, op_write_commit, op_mkdir, op_remove, op_move, op_copy,
 	op_set_times, op_set_props, op_lock, op_refresh, op_unlock, op_quota;
+/* After w->change was sent: the results, or what is to be undone. What it gives is the operation's status. */
+enum gh_status op_write_landed(struct vfs_work *w, enum gh_status st);
 op_fn *op_function(enum vfs_op op);
 
 /* Blocking helpers for what is no request (control, upkeep) are in control_house.h. */

@@ -248,7 +248,7 @@ struct meta_batch {
 	unsigned step_count;
 	const struct meta_step *steps;
 	/* Called by whoever commits, when every guard held and before anything of it is durable: what the rows name has to
-	 * be durable first. The caller of meta_commit waits meanwhile. May come again with the same answer; anything but
+	 * be durable first. The caller's answer waits meanwhile. May come again with the same answer; anything but
 	 * GH_OK sinks this batch alone. NULL: nothing to do. */
 	enum gh_status (*before)(void *arg);
 	void *before_arg;
@@ -338,6 +338,13 @@ GH_MUST_CHECK enum gh_status meta_settings(struct meta_store *m, struct meta_cal
 /* ---- writing ---- */
 /* GH_OK: durable. GH_STALE: a guard did not hold, nothing happened. Others: nothing happened, but for GH_UNKNOWN. */
 GH_MUST_CHECK enum gh_status meta_commit(struct meta_store *m, struct meta_call *c, struct meta_batch *b);
+/* The same without a thread that waits: landed(arg, status) comes once, from within the call or from the thread that
+ * commits, and may free everything. It must neither block nor commit. The batch, what it points to and the call's arena stay
+ * until then. Workers. */
+typedef void meta_landed_fn(void *arg, enum gh_status st);
+void meta_commit_later(struct meta_store *m, struct meta_call *c, struct meta_batch *b, meta_landed_fn *landed, void *arg);
+/* Returns when the committing thread has nothing to do, and has returned from every landed(). Blocks. */
+void meta_quiet(struct meta_store *m);
 
 /* ---- quotas ---- */
 /* Where an account stands: user 0 is the tenant as a whole. leased: the living leases but the asker's own. */

@@ -164,16 +164,68 @@ static enum gh_status stored_settle(void *arg)
 	return work_settle(arg);
 }
 
-static enum gh_status commit_version(struct vfs_work *w, const struct place *p)
+/* A new version on its way, in the request's arena. */
+struct arrival {
+	struct change change; /* first: w->change */
+	struct meta_node node;
+	unsigned rights; /* of the caller there */
+	bool created;
+};
+
+/* The version takes the place of what is there, or a new one. */
+static enum gh_status plan_version(struct vfs_work *w, const struct place *p, const struct meta_part *parts,
+				   unsigned count, unsigned kept, struct arrival *a)
 {
 	struct vfs_req *r = &w->req;
+	struct change *ch = &a->change;
+	struct meta_node *n = &a->node;
+	change_init(ch, w, META_STEPS_MAX); /* three for each kept part, a handful more */
+	change_slot(ch, p);
+	*n = (struct meta_node){ .type = META_FILE, .owner = w->caller.user };
+	describe(n, w, parts, count, gh_id_new(), r->mtime_us != INT64_MIN ? r->mtime_us : gh_real_us());
+	if (p->exists) {
+		n->id = p->node.id;
+		change_step(ch, META_NODE_CONTENT)->node = *n;
+		add_content(ch, n, parts, count, kept);
+		const enum gh_status st = change_release(ch, &p->node);
+		if (st != GH_OK)
+			return st;
+		n->name = p->node.name;
+		n->name_len = p->node.name_len;
+		n->key = p->node.key;
+		n->made_us = p->node.made_us;
+	} else {
+		const struct gh_component *c = &r->path->comp[r->path->depth - 1];
+		n->id = gh_id_new();
+		n->parent = place_parent_id(p);
+		n->name = c->name;
+		n->name_len = c->name_len;
+		n->key = c->key;
+		n->key_len = c->key_len;
+		n->made_us = gh_real_us();
+		change_step(ch, META_NODE_INSERT)->node = *n;
+		add_content(ch, n, parts, count, kept);
+		ch->batch.event.files++;
+	}
+	ch->batch.event.node = n->id;
+	ch->batch.event.bytes += (int64_t)n->size;
+	ch->batch.before = stored_settle;
+	ch->batch.before_arg = w;
+	a->created = !p->exists;
+	a->rights = gate_rights(w, r->path, r->path->depth);
+	return GH_OK;
+}
+
+/* GH_WAIT: w->change is ready to be sent. */
+static enum gh_status commit_version(struct vfs_work *w, const struct place *p)
+{
 	struct meta_part *parts;
 	unsigned count, kept;
 	enum gh_status st = new_parts(w, p, &parts, &count, &kept);
 	if (st != GH_OK)
 		return st;
 	if (count > PARTS_MAX) { /* the background did not keep up: now, then decide again */
-		st = compact_now(r->core, w->tenant, p->node.id);
+		st = compact_now(w->req.core, w->tenant, p->node.id);
 		return st == GH_OK ? GH_STALE : st;
 	}
 	if (count == 1 && !is_plain(parts, 1)) {
@@ -182,50 +234,14 @@ static enum gh_status commit_version(struct vfs_work *w, const struct place *p)
 		split_single(parts, &count);
 		kept = count;
 	}
-	struct change ch;
-	change_init(&ch, w, META_STEPS_MAX); /* three for each kept part, a handful more */
-	change_slot(&ch, p);
-	struct meta_node n = { .type = META_FILE, .owner = w->caller.user };
-	describe(&n, w, parts, count, gh_id_new(), r->mtime_us != INT64_MIN ? r->mtime_us : gh_real_us());
-	if (p->exists) {
-		n.id = p->node.id;
-		change_step(&ch, META_NODE_CONTENT)->node = n;
-		add_content(&ch, &n, parts, count, kept);
-		st = change_release(&ch, &p->node);
-		if (st != GH_OK)
-			return st;
-	} else {
-		const struct gh_component *c = &r->path->comp[r->path->depth - 1];
-		n.id = gh_id_new();
-		n.parent = place_parent_id(p);
-		n.name = c->name;
-		n.name_len = c->name_len;
-		n.key = c->key;
-		n.key_len = c->key_len;
-		n.made_us = gh_real_us();
-		change_step(&ch, META_NODE_INSERT)->node = n;
-		add_content(&ch, &n, parts, count, kept);
-		ch.batch.event.files++;
-	}
-	ch.batch.event.node = n.id;
-	ch.batch.event.bytes += (int64_t)n.size;
-	ch.batch.before = stored_settle;
-	ch.batch.before_arg = w;
-	st = change_commit(&ch);
-	if (st == GH_OK) {
-		if (count > COMPACT_ABOVE && count % 32 == 1 &&
-		    core_flag(r->core, VFS_FLAG_COMPACT, r->proto, r->session, true))
-			compact_later(r->core, w->tenant, n.id);
-		r->created = !p->exists;
-		if (p->exists) {
-			n.name = p->node.name;
-			n.name_len = p->node.name_len;
-			n.key = p->node.key;
-			n.made_us = p->node.made_us;
-		}
-		node_show(&r->node, &n, gate_rights(w, r->path, r->path->depth));
-	}
-	return st;
+	struct arrival *a = gh_alloc(w->req.arena, sizeof(*a));
+	if (!a)
+		return GH_NOMEM;
+	st = plan_version(w, p, parts, count, kept, a);
+	if (st != GH_OK)
+		return st;
+	w->change = &a->change;
+	return GH_WAIT;
 }
 
 /* The begin's words hold unless the commit brings its own. */
@@ -259,6 +275,16 @@ static void give_blob_back(struct vfs_work *w)
 						    w->stored.blob_size);
 }
 
+/* Nothing came of it: whoever counted on the bytes must not. */
+static enum gh_status end_without(struct vfs_work *w, enum gh_status st)
+{
+	if (st != GH_STALE && st != GH_UNKNOWN && w->op_done) {
+		give_blob_back(w);
+		w->stored.len = 0;
+	}
+	return st;
+}
+
 enum gh_status op_write_commit(struct vfs_work *w)
 {
 	struct vfs_req *r = &w->req;
@@ -283,9 +309,19 @@ enum gh_status op_write_commit(struct vfs_work *w)
 	}
 	if (st == GH_OK)
 		st = commit_version(w, &p);
-	if (st != GH_OK && st != GH_STALE && st != GH_UNKNOWN && w->op_done) {
-		give_blob_back(w);
-		w->stored.len = 0;
-	}
-	return st;
+	return st == GH_WAIT ? st : end_without(w, st);
+}
+
+enum gh_status op_write_landed(struct vfs_work *w, enum gh_status st)
+{
+	struct vfs_req *r = &w->req;
+	const struct arrival *a = (const struct arrival *)w->change;
+	if (st != GH_OK)
+		return end_without(w, st);
+	if (a->node.parts > COMPACT_ABOVE && a->node.parts % 32 == 1 &&
+	    core_flag(r->core, VFS_FLAG_COMPACT, r->proto, r->session, true))
+		compact_later(r->core, w->tenant, a->node.id);
+	r->created = a->created;
+	node_show(&r->node, &a->node, a->rights);
+	return GH_OK;
 }

@@ -17,6 +17,7 @@
 #include "core/base/crash.h"
 #include "core/base/id.h"
 #include "core/base/metrics.h"
+#include "core/change.h"
 #include "core/house.h"
 #include "core/switches.h"
 
@@ -174,20 +175,25 @@ static void count_result(const struct vfs_work *w)
 }
 
 /* One attempt of the operation after another until the state it was decided on is the state it was committed on. Others
- * that keep changing the same names make it go round; each round somebody got through. */
+ * that keep changing the same names make it go round; each round somebody got through. GH_WAIT: w->change is to be sent. */
 #define ATTEMPTS_MAX 100
+
+static bool once_more(struct vfs_work *w, enum gh_status st)
+{
+	return st == GH_STALE && ++w->attempts < ATTEMPTS_MAX;
+}
 
 static enum gh_status run_attempts(struct vfs_work *w)
 {
 	op_fn *fn = op_function(w->req.op);
-	enum gh_status st = GH_STALE;
-	for (unsigned i = 0; st == GH_STALE && i < ATTEMPTS_MAX; i++) {
-		w->fresh = i > 0;
+	enum gh_status st;
+	do {
+		w->fresh = w->attempts > 0;
 		st = fn(w);
 		if (w->may_block)
 			rights_unref(&w->rights);
 		w->rights = NULL;
-	}
+	} while (once_more(w, st));
 	if (st == GH_STALE)
 		st = GH_CONFLICT;
 	if (gh_arena_overflowed(w->req.arena) && (st == GH_OK || st == GH_AGAIN))
@@ -234,18 +240,52 @@ static enum gh_status shut_meanwhile(struct vfs_work *w)
 	return st;
 }
 
+/* Its work away from the loop is done. Worker, or the thread that commits. */
+static void send_home(struct vfs_work *w, enum gh_status st)
+{
+	w->req.status = st;
+	(void)work_settle(w); /* where it came to no commit: nobody names the bytes, but the backend counts on it */
+	share_done(&w->job);
+	w->task.fn = come_home;
+	gh_loop_post(w->req.loop, &w->task);
+}
+
+/* On the thread that commits, which must not block: success ends here, all else goes on on a worker. */
+static void change_landed(struct vfs_work *w, enum gh_status st)
+{
+	w->req.status = st;
+	if (st != GH_OK && share_go_on(&w->job) == GH_OK)
+		return;
+	send_home(w, op_write_landed(w, st == GH_STALE ? GH_STOPPING : st)); /* stale: nobody begins anew any more */
+}
+
+static enum gh_status begin_on_worker(struct vfs_work *w)
+{
+	const enum gh_status shut = shut_meanwhile(w);
+	if (gh_mono_ns() > w->deadline_ns)
+		return GH_DEADLINE; /* nobody waits any more: do not spend a worker on it */
+	w->attempts = 0; /* the one on the loop was with what memory had */
+	return shut != GH_OK ? shut : run_attempts(w);
+}
+
+/* Its commit came back without success. */
+static enum gh_status go_on_on_worker(struct vfs_work *w)
+{
+	const enum gh_status st = op_write_landed(w, w->req.status);
+	w->change = NULL;
+	if (st != GH_STALE)
+		return st;
+	return once_more(w, st) ? run_attempts(w) : GH_CONFLICT;
+}
+
 static void run_on_worker(struct share_job *job)
 {
 	struct vfs_work *w = (struct vfs_work *)((char *)job - offsetof(struct vfs_work, job));
-	const enum gh_status shut = shut_meanwhile(w);
-	if (gh_mono_ns() > w->deadline_ns)
-		w->req.status = GH_DEADLINE; /* nobody waits any more: do not spend a worker on it */
+	const enum gh_status st = w->change ? go_on_on_worker(w) : begin_on_worker(w);
+	if (st == GH_WAIT)
+		change_send(w->change, change_landed); /* w is not ours any more */
 	else
-		w->req.status = shut != GH_OK ? shut : run_attempts(w);
-	(void)work_settle(w); /* where it came to no commit: nobody names the bytes, but the backend counts on it */
-	share_done(job);
-	w->task.fn = come_home;
-	gh_loop_post(w->req.loop, &w->task);
+		send_home(w, st);
 }
 
 /* Put out of a queue, from whatever thread: for one whose tenant is below its share, or because the house closes. */

@@ -1,37 +1,26 @@
 /* The writer's queue: many commits that wait become one transaction.
  *
- * A caller puts itself into the queue. If nobody leads, it leads: takes what waits (at most GROUP_MAX, itself
- * included), runs each under a mark of its own, commits once, wakes the others, and hands the lead to the first that
- * came meanwhile. So alone there is no waiting, and under load one sync of the disk carries a group, while the next one
- * gathers. A batch whose guard fails sinks only itself. Nobody is answered GH_OK before COMMIT returned.
+ * One thread, the committer, takes what waits (at most GROUP_MAX), runs each under a mark of its own, commits once, and
+ * tells everyone in the group. So alone there is no waiting, and under load one sync of the disk carries a group, while
+ * the next one gathers. A batch whose guard fails sinks only itself. Nobody is answered GH_OK before COMMIT returned.
  *
  * When a commit fails, or an error ended the transaction under the others, the writer is opened anew and each member
  * runs again in a transaction of its own: by its operation id it finds out what was done before, the outcome is never
  * guessed.
  *
- * Invariants: an item is in the queue, or the leader's, or done; only the leader touches the writer; items are on their
- * owners' stacks and not touched after their wake was posted.
+ * Invariants: an item is in the queue, or the committer's, or done; only the committer touches the writer; an item is not
+ * touched after its owner was told.
  */
 #include "backends/metadata/store.h"
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
+#include "core/base/rcu.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
-
-void commit_queue_init(struct commit_queue *q)
-{
-	pthread_mutex_init(&q->lock, NULL);
-	q->tail = &q->head;
-}
-
-void commit_queue_fini(struct commit_queue *q)
-{
-	GH_ASSERT(!q->head && !q->led);
-	pthread_mutex_destroy(&q->lock);
-}
 
 /* ---- one member ---- */
 
@@ -124,7 +113,7 @@ static void group_again(struct meta_store *m, struct commit_item *items)
 	m->drv->writer_reset(m->db);
 }
 
-static void group_lead(struct meta_store *m, struct commit_item *items)
+static void group_commit(struct meta_store *m, struct commit_item *items)
 {
 	enum gh_status st;
 
@@ -174,75 +163,120 @@ static struct commit_item *take(struct commit_queue *q, struct commit_item **ret
 	return items;
 }
 
-static void wake_all(struct commit_item *items, const struct commit_item *self)
+static void tell_all(struct commit_item *items)
 {
 	struct commit_item *next;
 
 	for (struct commit_item *it = items; it; it = next) {
-		next = it->next; /* gone once it is woken */
-		if (it != self)
+		next = it->next; /* gone once its owner knows */
+		if (it->landed)
+			it->landed(it);
+		else
 			sem_post(&it->wake);
 	}
 }
 
-/* Hands the lead to the first that waits. */
-static void lead_over(struct commit_queue *q)
+/* Until the queue is closed and empty. Queue locked. */
+static struct commit_item *wait_for_some(struct commit_queue *q, struct commit_item **ret_late)
 {
-	struct commit_item *first;
-
-	pthread_mutex_lock(&q->lock);
-	first = q->head;
-	q->led = first != NULL;
-	if (first)
-		first->lead = true;
-	pthread_mutex_unlock(&q->lock);
-	if (first)
-		sem_post(&first->wake);
+	while (!q->head && !q->closed) {
+		q->idle = true;
+		pthread_cond_broadcast(&q->quiet);
+		pthread_cond_wait(&q->filled, &q->lock);
+	}
+	q->idle = false;
+	return take(q, ret_late);
 }
 
-static void lead(struct meta_store *m, struct commit_item *self)
+static void *committer_main(void *arg)
 {
+	struct meta_store *m = arg;
 	struct commit_queue *q = &m->queue;
 	struct commit_item *items, *late;
+	const struct sched_param none = { 0 };
 
+	pthread_setname_np(pthread_self(), "commit");
+	(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none); /* who wakes it has more to put in first */
+	gh_rcu_register(); /* who is told reads what is protected so */
+	gh_rcu_offline();
 	pthread_mutex_lock(&q->lock);
-	items = take(q, &late);
-	pthread_mutex_unlock(&q->lock);
-	wake_all(late, self);
-	if (items) {
-		group_lead(m, items);
-		wake_all(items, self);
-		m->drv->writer_idle(m->db);
+	while ((items = wait_for_some(q, &late)) || late) {
+		pthread_mutex_unlock(&q->lock);
+		tell_all(late);
+		if (items) {
+			group_commit(m, items);
+			tell_all(items);
+			m->drv->writer_idle(m->db);
+		}
+		pthread_mutex_lock(&q->lock);
 	}
-	lead_over(q);
+	pthread_mutex_unlock(&q->lock);
+	gh_rcu_unregister();
+	return NULL;
 }
 
-static void wait_woken(struct commit_item *it)
-{
-	while (sem_wait(&it->wake) && errno == EINTR)
-		;
-}
-
-static enum gh_status submit(struct meta_store *m, struct commit_item *it)
+enum gh_status commit_queue_open(struct meta_store *m)
 {
 	struct commit_queue *q = &m->queue;
-	bool leads;
 
-	sem_init(&it->wake, 0, 0);
+	pthread_mutex_init(&q->lock, NULL);
+	pthread_cond_init(&q->filled, NULL);
+	pthread_cond_init(&q->quiet, NULL);
+	q->tail = &q->head;
+	q->runs = pthread_create(&q->committer, NULL, committer_main, m) == 0;
+	return q->runs ? GH_OK : GH_NOMEM;
+}
+
+void commit_queue_close(struct meta_store *m)
+{
+	struct commit_queue *q = &m->queue;
+
+	if (!q->runs)
+		return;
 	pthread_mutex_lock(&q->lock);
+	q->closed = true;
+	pthread_cond_signal(&q->filled);
+	pthread_mutex_unlock(&q->lock);
+	pthread_join(q->committer, NULL);
+	GH_ASSERT(!q->head);
+	pthread_cond_destroy(&q->filled);
+	pthread_cond_destroy(&q->quiet);
+	pthread_mutex_destroy(&q->lock);
+}
+
+void meta_quiet(struct meta_store *m)
+{
+	struct commit_queue *q = &m->queue;
+
+	pthread_mutex_lock(&q->lock);
+	while (q->head || !q->idle)
+		pthread_cond_wait(&q->quiet, &q->lock);
+	pthread_mutex_unlock(&q->lock);
+}
+
+static void put(struct commit_queue *q, struct commit_item *it)
+{
+	bool idle;
+
+	pthread_mutex_lock(&q->lock);
+	GH_ASSERT(!q->closed);
 	it->next = NULL;
 	*q->tail = it;
 	q->tail = &it->next;
 	q->waiting++;
-	leads = !q->led;
-	q->led = true;
+	idle = q->idle;
+	q->idle = false;
 	pthread_mutex_unlock(&q->lock);
-	if (!leads) {
-		wait_woken(it);
-		leads = it->lead;
-	}
-	if (leads)
-		lead(m, it);
+	if (idle)
+		pthread_cond_signal(&q->filled);
+}
+
+static enum gh_status put_and_wait(struct meta_store *m, struct commit_item *it)
+{
+	sem_init(&it->wake, 0, 0);
+	put(&m->queue, it);
+	while (sem_wait(&it->wake) && errno == EINTR)
+		;
 	sem_destroy(&it->wake);
 	return it->status;
 }
@@ -253,24 +287,70 @@ enum gh_status commit_job(struct meta_store *m, struct meta_call *call, db_job_f
 {
 	struct commit_item it = { .job = fn, .arg = arg, .deadline_ns = call->deadline_ns };
 
-	return submit(m, &it);
+	return put_and_wait(m, &it);
+}
+
+/* A batch on its way. */
+struct voyage {
+	struct commit_item item; /* first */
+	struct db_batch batch;
+	struct plan plan;
+	struct meta_batch *b;
+	meta_landed_fn *landed;
+	void *arg;
+};
+
+static enum gh_status voyage_begin(struct voyage *v, struct meta_call *c, struct meta_batch *b)
+{
+	enum gh_status st = plan_make(&v->plan, c->arena, b, &v->batch);
+
+	v->item = (struct commit_item){ .batch = &v->batch, .deadline_ns = c->deadline_ns, .before = b->before,
+					.before_arg = b->before_arg };
+	v->b = b;
+	if (st != GH_OK)
+		gh_log(GH_LOG_ERROR, "meta.batch_refused", "op=%s status=%s", c->op ? c->op : "-", gh_status_name(st));
+	return st;
+}
+
+static void voyage_end(struct voyage *v)
+{
+	v->b->done_before = v->item.done_before;
+	v->b->time_us = v->item.time_us;
+	plan_free(&v->plan);
 }
 
 enum gh_status meta_commit(struct meta_store *m, struct meta_call *c, struct meta_batch *b)
 {
-	struct db_batch batch;
-	struct commit_item it = { .batch = &batch, .deadline_ns = c->deadline_ns, .before = b->before,
-				  .before_arg = b->before_arg };
-	struct plan plan;
-	enum gh_status st = plan_make(&plan, c->arena, b, &batch);
+	struct voyage v;
+	enum gh_status st = voyage_begin(&v, c, b);
 
-	if (st == GH_OK) {
-		st = submit(m, &it);
-		b->done_before = it.done_before;
-		b->time_us = it.time_us;
-	} else {
-		gh_log(GH_LOG_ERROR, "meta.batch_refused", "op=%s status=%s", c->op ? c->op : "-", gh_status_name(st));
-	}
-	plan_free(&plan);
+	if (st == GH_OK)
+		st = put_and_wait(m, &v.item);
+	voyage_end(&v);
 	return st;
+}
+
+static void voyage_landed(struct commit_item *it)
+{
+	struct voyage *v = (struct voyage *)it;
+
+	voyage_end(v);
+	v->landed(v->arg, it->status);
+}
+
+void meta_commit_later(struct meta_store *m, struct meta_call *c, struct meta_batch *b, meta_landed_fn *landed, void *arg)
+{
+	struct voyage *v = gh_alloc(c->arena, sizeof(*v));
+	enum gh_status st = v ? voyage_begin(v, c, b) : GH_NOMEM;
+
+	if (st != GH_OK) {
+		if (v)
+			voyage_end(v);
+		landed(arg, st);
+		return;
+	}
+	v->landed = landed;
+	v->arg = arg;
+	v->item.landed = voyage_landed;
+	put(&m->queue, &v->item);
 }

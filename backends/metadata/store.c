@@ -17,7 +17,6 @@ enum gh_status meta_open(const struct meta_config *cfg, struct meta_store **ret,
 	}
 	m->drv = &db_sqlite;
 	m->read_only = cfg->read_only;
-	commit_queue_init(&m->queue);
 	st = m->drv->open(cfg, &m->db, err);
 	if (st == GH_OK)
 		st = m->drv->writer(m->db, &c);
@@ -25,6 +24,8 @@ enum gh_status meta_open(const struct meta_config *cfg, struct meta_store **ret,
 		st = migrate(c, cfg->read_only, cfg->path, err);
 	if (st == GH_OK)
 		st = m->drv->start(m->db, err);
+	if (st == GH_OK && (st = commit_queue_open(m)) != GH_OK)
+		snprintf(err, DB_ERR_MAX, "cannot start the thread that commits to %s", cfg->path);
 	if (st != GH_OK) {
 		meta_close(&m);
 		return st;
@@ -39,8 +40,8 @@ void meta_close(struct meta_store **ret)
 
 	if (!m)
 		return;
+	commit_queue_close(m);
 	m->drv->close(&m->db);
-	commit_queue_fini(&m->queue);
 	free(m);
 	*ret = NULL;
 }

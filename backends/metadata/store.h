@@ -15,7 +15,7 @@
 /* What runs under the writer's mark when it is not a batch: upkeep. now_us: the transaction's time. */
 typedef enum gh_status db_job_fn(struct db_conn *c, void *arg, int64_t now_us);
 
-/* One caller waiting for the writer; on its stack. */
+/* One change waiting for the writer: on the stack of who waits for it, or part of something that does not wait. */
 struct commit_item {
 	struct commit_item *next;
 	struct db_batch *batch; /* or */
@@ -24,21 +24,23 @@ struct commit_item {
 	enum gh_status (*before)(void *arg); /* of a batch; NULL */
 	void *before_arg;
 	uint64_t deadline_ns;
-	/* result, written by the leader before it wakes the owner */
+	/* result, written by the committer before it tells the owner */
 	enum gh_status status;
 	bool done_before;
 	int64_t time_us;
-	bool lead; /* woken to take the turn, not to go */
+	void (*landed)(struct commit_item *it); /* on the committer, or NULL: the owner waits on */
 	sem_t wake;
 };
 
-/* States: free -> led (one caller is the leader and owns the writer) -> led by the next waiter or free.
- * lock covers everything here; the writer belongs to the leader without it. */
+/* States: open -> closed. lock covers what is here but the thread; the writer belongs to the committer without it. */
 struct commit_queue {
 	pthread_mutex_t lock;
+	pthread_cond_t filled, quiet;
 	struct commit_item *head, **tail;
 	unsigned waiting;
-	bool led;
+	bool idle; /* the committer waits to be woken */
+	bool closed, runs;
+	pthread_t committer;
 };
 
 struct meta_store {
@@ -52,8 +54,8 @@ struct meta_store {
 GH_MUST_CHECK enum gh_status migrate(struct db_conn *c, bool read_only, const char *path, char *err);
 
 /* ---- commit.c ---- */
-void commit_queue_init(struct commit_queue *q);
-void commit_queue_fini(struct commit_queue *q);
+GH_MUST_CHECK enum gh_status commit_queue_open(struct meta_store *m); /* starts the committer */
+void commit_queue_close(struct meta_store *m); /* nobody calls any more; what was never opened may be closed */
 /* Runs fn in a transaction, under a mark of its own, alone or with others. GH_OK: durable. It may run twice (after a
  * commit that failed), each time from the start. */
 GH_MUST_CHECK enum gh_status commit_job(struct meta_store *m, struct meta_call *call, db_job_fn *fn, void *arg);

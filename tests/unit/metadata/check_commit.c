@@ -747,6 +747,60 @@ START_TEST(a_commit_whose_time_is_over_does_not_begin)
 }
 END_TEST
 
+/* ---- without waiting ---- */
+
+#define SENT 200
+
+struct sent {
+	struct meta_step steps[3];
+	struct meta_batch b;
+	struct meta_call call;
+	enum gh_status landed;
+	unsigned times;
+};
+
+static void note_landed(void *arg, enum gh_status st)
+{
+	struct sent *s = arg;
+
+	s->landed = st;
+	s->times++;
+}
+
+START_TEST(what_is_sent_lands_once_and_is_durable_then)
+{
+	struct sent *s = calloc(SENT, sizeof(*s));
+
+	for (unsigned i = 0; i < SENT; i++) {
+		s[i].b = put_batch(s[i].steps, ROOT, gh_printf(f.a, "n%u", i / 2), 10); /* the second of a name is stale */
+		s[i].call = f.call;
+		s[i].call.deadline_ns = i % 50 == 49 ? 1 : 0;
+		meta_commit_later(f.m, &s[i].call, &s[i].b, note_landed, &s[i]);
+	}
+	meta_quiet(f.m);
+	for (unsigned i = 0; i < SENT; i++) {
+		ck_assert_uint_eq(s[i].times, 1);
+		ck_assert_int_eq(s[i].landed, i % 50 == 49 ? GH_DEADLINE : i % 2 ? GH_STALE : GH_OK);
+		ck_assert_int_eq(s[i].b.time_us > 0, s[i].landed == GH_OK || s[i].landed == GH_STALE);
+		ck_assert_int_eq(node_read(&f, s[i].steps[0].node.id) != NULL, s[i].landed == GH_OK);
+	}
+	SOUND(&f);
+	free(s);
+}
+END_TEST
+
+START_TEST(what_makes_no_sense_lands_at_once)
+{
+	struct sent s = { .b = batch_new(s.steps, 1), .call = f.call };
+
+	s.steps[0] = (struct meta_step){ .kind = META_LOCK_INSERT };
+	s.b.step_count = META_STEPS_MAX + 1;
+	meta_commit_later(f.m, &s.call, &s.b, note_landed, &s);
+	ck_assert_uint_eq(s.times, 1);
+	ck_assert_int_eq(s.landed, GH_BUG);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("metadata commits");
@@ -781,6 +835,8 @@ int main(void)
 	tcase_add_test(t, what_must_be_durable_first_is_asked_for_before_anyone_sees_the_rows);
 	tcase_add_test(t, a_batch_that_is_stale_or_was_done_asks_for_nothing);
 	tcase_add_test(t, a_commit_whose_time_is_over_does_not_begin);
+	tcase_add_test(t, what_is_sent_lands_once_and_is_durable_then);
+	tcase_add_test(t, what_makes_no_sense_lands_at_once);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
