@@ -366,6 +366,70 @@ START_TEST(rights_taken_away_stop_a_write_between_begin_and_commit)
 }
 END_TEST
 
+struct late {
+	struct vfs_upload *u;
+	enum gh_status st;
+};
+
+static void push_five(void *arg)
+{
+	struct late *l = arg;
+	l->st = vfs_upload_push(l->u, "12345", 5, NULL, NULL);
+}
+
+/* Begin where memory holds nothing; `flags` and the length that is declared decide whether the store is asked. */
+static enum gh_status begin_cold(struct vfs_session *s, const char *path, unsigned flags, uint64_t declared,
+				 bool *ret_asked, struct vfs_upload **ret)
+{
+	node_cache_clear(f.core->nodes);
+	struct vfs_req *r = fixture_req(&f, VFS_WRITE_BEGIN, s, path, NULL);
+	r->flags = flags;
+	r->declared = declared;
+	const enum gh_status st = fixture_run(&f, r);
+	*ret_asked = work_of(r)->may_block;
+	if (st == GH_OK)
+		vfs_upload_take(r, ret);
+	fixture_free(&f, &r);
+	return st;
+}
+
+static enum gh_status commit_five(struct vfs_session *s, struct vfs_upload *u)
+{
+	struct late l = { .u = u };
+	fixture_on_loop(&f, push_five, &l);
+	is(l.st, GH_OK);
+	struct vfs_req *r = fixture_req(&f, VFS_WRITE_COMMIT, s, NULL, NULL);
+	r->upload = u;
+	const enum gh_status st = fixture_run(&f, r);
+	fixture_free(&f, &r);
+	return st;
+}
+
+START_TEST(a_small_write_is_decided_by_its_commit_where_memory_cannot)
+{
+	uint64_t id;
+	struct vfs_session *bob = fixture_user(&f, "bob", &id);
+	struct vfs_upload *u = NULL;
+	bool asked;
+	is(op(VFS_MKDIR, f.admin, "/d", NULL), GH_OK);
+	is(begin_cold(bob, "/d/x", VFS_UNASKED, 5, &asked, &u), GH_OK);
+	ck_assert(!asked);
+	is(commit_five(bob, u), GH_NOPARENT);
+	is(begin_cold(f.admin, "/d", VFS_UNASKED, 5, &asked, &u), GH_OK);
+	is(commit_five(f.admin, u), GH_ISDIR);
+	is(begin_cold(f.admin, "/d/x", VFS_UNASKED, 5, &asked, &u), GH_OK);
+	ck_assert(!asked);
+	is(commit_five(f.admin, u), GH_OK);
+	shows("/d/x", "12345");
+	/* too large to lie in memory, or with somebody who waits for the word: the store is asked */
+	is(begin_cold(bob, "/d/y", VFS_UNASKED, 1 << 20, &asked, &u), GH_NOPARENT);
+	ck_assert(asked);
+	is(begin_cold(bob, "/d/y", 0, 5, &asked, &u), GH_NOPARENT);
+	ck_assert(asked);
+	vfs_session_unref(&bob);
+}
+END_TEST
+
 /* ---- locks ---- */
 
 static const char *take_lock(struct vfs_session *s, const char *path, bool deep, char *token, enum gh_status want)
@@ -667,6 +731,7 @@ static Suite *ops_suite(void)
 	tcase_add_test(t, entries_travel_with_a_moved_folder);
 	tcase_add_test(t, a_folder_above_something_visible_can_be_walked_through);
 	tcase_add_test(t, rights_taken_away_stop_a_write_between_begin_and_commit);
+	tcase_add_test(t, a_small_write_is_decided_by_its_commit_where_memory_cannot);
 	tcase_add_test(t, a_lock_stops_everyone_without_its_token);
 	tcase_add_test(t, another_users_token_is_worth_nothing);
 	tcase_add_test(t, a_deep_lock_covers_what_is_below_and_a_shallow_one_the_members);
