@@ -22,8 +22,8 @@ X(COMMITS, "commits_total", COUNTER, "result", "done stale failed", "Metadata ba
 X(COMMIT_GROUPS, "commit_groups_total", COUNTER, NULL, NULL, "Database transactions that carried those batches.")
 X(BLOB_PUTS, "blob_puts_total", COUNTER, "kind", "pack file", "Blobs stored, by where.")
 X(PACK_SYNCS, "pack_syncs_total", COUNTER, NULL, NULL, "Flushes of the open pack.")
-X(WORKER_QUEUE, "worker_queue", GAUGE, "pool", "login wait", "Jobs waiting for a worker.")
-X(SHED, "shed_total", COUNTER, "pool", "login wait", "Operations refused because a queue was full.")
+X(WORKER_QUEUE, "worker_queue", GAUGE, "pool", "login wait admin", "Jobs waiting for a worker.")
+X(SHED, "shed_total", COUNTER, "pool", "login wait admin", "Operations refused because a queue was full.")
 /* enum vfs_class order */
 X(FAIR_WAIT, "share_wait_seconds", HISTOGRAM, "class", "login lookup list read write change bulk watch", "How long operations waited for a worker, or for their turn on a loop.")
 X(FAIR_WAITING, "share_waiting", GAUGE, "pool", "shared dedicated login loop", "Operations waiting, by where: the shared pool of workers, dedicated pools, password checks, the loops.")

@@ -12,7 +12,7 @@ struct gh_job {
 	void (*run)(struct gh_job *job);
 };
 
-/* label: its index among the label values of GH_M_WORKER_QUEUE and GH_M_SHED (0 login, 1 wait). */
+/* label: its index among the label values of GH_M_WORKER_QUEUE and GH_M_SHED (0 login, 1 wait, 2 admin). */
 GH_MUST_CHECK enum gh_status gh_pool_new(const char *name, unsigned label, unsigned threads, unsigned queue_max,
 					 struct gh_pool **ret_pool);
 /* More threads, up to so many in all (at most POOL_GROW_MAX more than it was made with); never fewer. */

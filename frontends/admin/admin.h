@@ -38,17 +38,29 @@ bool admin_socket_close(struct admin_socket **s, unsigned wait_ms);
 GH_MUST_CHECK enum gh_status admin_socket_connect(const char *folder, int *ret_fd, char *err);
 
 /* ---- admin listener ----
- *   GET /healthz   200 while the process lives      GET /metrics   Prometheus text
- *   GET /readyz    200, or 503 with the reason (not ready, draining)
+ * HTTP with a loop, threads and descriptors of its own:
+ *   /            the console (frontends/admin/console)     /healthz /readyz   probes
+ *   /admin/v1/   the API: every control operation          /metrics           Prometheus text
  */
 struct admin_listener;
 
-/* addr as gh_addr_parse; ret_addr (64 bytes) gets it with the real port. err: 256 bytes. */
-GH_MUST_CHECK enum gh_status admin_listener_open(const char *addr, struct gh_core *core,
-						 const char *(*not_ready)(struct gh_core *core), char *ret_addr,
+struct admin_listener_config {
+	const char *address; /* as gh_addr_parse */
+	struct gh_core *core;
+	const char *(*not_ready)(struct gh_core *core);
+	enum gh_status (*run)(const char *op, struct control_call *call); /* control_run, or a test's own */
+	const char *host_names;            /* the console is also reached by these; comma between them; NULL = none */
+	uint64_t session_idle_ms, session_ms; /* 0 = 30 minutes, 12 hours */
+	unsigned threads;                  /* calls at once; 0 = 4 */
+};
+
+/* ret_addr (64 bytes) gets the address with the real port. err: 256 bytes. */
+GH_MUST_CHECK enum gh_status admin_listener_open(const struct admin_listener_config *cfg, char *ret_addr,
 						 struct admin_listener **ret, char *err);
 /* From now on /readyz says 503. Any thread. */
 void admin_listener_drain(struct admin_listener *l);
-void admin_listener_close(struct admin_listener **l); /* leaves NULL; accepts NULL inside */
+/* Takes no new calls, waits for those that run, but not longer than wait_ms (then false, and the rest stays as it is: the
+ * process is about to end). Leaves NULL; accepts NULL inside. */
+bool admin_listener_close(struct admin_listener **l, unsigned wait_ms);
 
 #endif

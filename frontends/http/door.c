@@ -5,6 +5,8 @@
  * at once. Quiescing, on each loop: whatever is suspended is answered 503 and resumed, and libmicrohttpd is stopped
  * only when none is left - stopping it with one suspended would abort the process.
  */
+#include "frontends/http/door.h"
+
 #include "frontends/http/http.h"
 
 #include <stdarg.h>
@@ -109,8 +111,9 @@ static bool shard_open(struct http_shard *s, struct http_door *d, struct gh_loop
 
 static void door_close(struct fe_door **door);
 
-static enum gh_status door_open(const struct fe_env *env, struct fe_door **ret, char *err, unsigned err_len)
+enum gh_status http_door_open(const struct http_door_config *cfg, struct fe_door **ret, char *err, unsigned err_len)
 {
+	const struct fe_env *env = cfg->env;
 	struct http_door *d = calloc(1, sizeof(*d));
 	struct fe_door *made = (struct fe_door *)d;
 
@@ -122,6 +125,8 @@ static enum gh_status door_open(const struct fe_env *env, struct fe_door **ret, 
 		return GH_NOMEM;
 	}
 	d->env = env;
+	d->services = cfg->services;
+	d->administrators = cfg->administrators;
 	d->shard_count = env->loop_count;
 	d->set.pool_bytes = (size_t)setting(env, "http.pool", POOL_BYTES);
 	d->set.header_ms = (uint64_t)setting(env, "http.header_timeout", HEADER_MS);
@@ -139,6 +144,17 @@ static enum gh_status door_open(const struct fe_env *env, struct fe_door **ret, 
 	}
 	*ret = made;
 	return GH_OK;
+}
+
+/* Defined by the composition root, NULL at the end; a test of this room alone has none. */
+extern const struct http_service *const http_services[] __attribute__((weak));
+
+static enum gh_status door_open(const struct fe_env *env, struct fe_door **ret, char *err, unsigned err_len)
+{
+	static const struct http_service *const none[] = { NULL };
+	const struct http_door_config users = { .env = env, .services = http_services ? http_services : none };
+
+	return http_door_open(&users, ret, err, err_len);
 }
 
 static struct http_shard *shard_of(struct fe_door *door, struct gh_loop *l)

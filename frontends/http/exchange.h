@@ -62,6 +62,7 @@ struct http_ex {
 	const char *query;           /* after "?", or NULL */
 	const char *host;            /* from Host or the absolute-form target */
 	const char *peer;            /* address text */
+	uint64_t peer_prefix;        /* vfs_peer_prefix */
 	const char *request_id;      /* also sent as X-Request-Id */
 	bool has_body;               /* Content-Length > 0 or chunked */
 	uint64_t body_declared;      /* UINT64_MAX = chunked, no length */

@@ -1,7 +1,7 @@
 /* Inside the HTTP door: connections, exchanges and answers, as libmicrohttpd's callbacks and our own deadlines move
  * them. Nothing outside this room includes it.
  *
- *   door    one per process; a shard per loop
+ *   door    one for users, one for administrators (door.h); a shard per loop
  *   shard   one libmicrohttpd daemon in external epoll mode, hung into its loop as an engine; its connections
  *   conn    one socket; libmicrohttpd reads, writes and closes it, we only ever shut it down
  *   call    the one exchange a connection has at a time (public part: struct http_ex)
@@ -141,6 +141,8 @@ struct http_shard {
 
 struct http_door {
 	const struct fe_env *env;
+	const struct http_service *const *services;
+	bool administrators; /* see door.h */
 	struct http_settings set;
 	struct http_shard *shards;
 	unsigned shard_count;

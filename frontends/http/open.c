@@ -96,12 +96,9 @@ static void guard_refuse(struct http_call *k, int code, const char *why)
 
 /* ---- routing ---- */
 
-/* Defined by the composition root, NULL at the end; a test of this room alone has none. */
-extern const struct http_service *const http_services[] __attribute__((weak));
-
-static const struct http_service *service_at(unsigned i)
+static const struct http_service *service_at(const struct http_call *k, unsigned i)
 {
-	return http_services ? http_services[i] : NULL;
+	return k->conn->shard->door->services[i];
 }
 
 static size_t prefix_matches(const struct http_service *s, const char *path, size_t len)
@@ -116,12 +113,13 @@ static size_t prefix_matches(const struct http_service *s, const char *path, siz
 }
 
 /* Longest prefix wins; "/" itself goes to whoever answers the method there. */
-static const struct http_service *route(enum http_method m, const char *path, size_t len, size_t *ret_prefix)
+static const struct http_service *route(const struct http_call *k, enum http_method m, const char *path, size_t len,
+					size_t *ret_prefix)
 {
 	const struct http_service *best = NULL, *s;
 	size_t n, best_len = 0;
 
-	for (unsigned i = 0; (s = service_at(i)); i++) {
+	for (unsigned i = 0; (s = service_at(k, i)); i++) {
 		if (len == 1 && (s->root_methods & 1u << m)) {
 			*ret_prefix = len;
 			return s;
@@ -155,9 +153,10 @@ static void allow_header(struct http_ex *ex, unsigned methods)
  * every ancestor of a drive for DAV. */
 static void answer_options(struct http_ex *ex, unsigned methods)
 {
+	const struct http_call *k = http_call_of(ex);
 	const struct http_service *s;
 
-	for (unsigned i = 0; (s = service_at(i)); i++) {
+	for (unsigned i = 0; (s = service_at(k, i)); i++) {
 		if (ex->service == &http_plain)
 			methods |= s->methods;
 		if (s->proto == VFS_WEBDAV && (ex->service == &http_plain || !strcmp(ex->target, "/"))) {
@@ -174,6 +173,8 @@ static bool answer_probe(struct http_call *k)
 	struct http_ex *ex = &k->ex;
 	bool ready = !strcmp(ex->target, "/readyz");
 
+	if (k->conn->shard->door->administrators)
+		return false;
 	if (!ready && strcmp(ex->target, "/healthz"))
 		return false;
 	if (ex->method != HTTP_GET && ex->method != HTTP_HEAD) {
@@ -255,6 +256,7 @@ void http_call_open(struct http_call *k, const char *method, const char *version
 	ex->core = s->door->env->core;
 	ex->loop = s->loop;
 	ex->peer = k->conn->peer.text;
+	ex->peer_prefix = k->conn->peer_prefix;
 	ex->target = ex->path = ex->host = "";
 	if (!fields_collect(k)) {
 		k->dead = true;
@@ -278,7 +280,7 @@ void http_call_open(struct http_call *k, const char *method, const char *version
 	}
 	if (answer_probe(k))
 		return;
-	ex->service = route(ex->method, g.target.path, g.target.path_len, &prefix);
+	ex->service = route(k, ex->method, g.target.path, g.target.path_len, &prefix);
 	if (!ex->service) {
 		ex->service = &http_plain;
 		http_refuse(ex, GH_NOTFOUND, NULL);

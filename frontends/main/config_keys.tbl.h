@@ -34,7 +34,11 @@ X("gateway.dc", TEXT, "", 0, 0, RESTART, "data centre for rules of the switchboa
 
 X("listen.http", ADDRESS, "127.0.0.1:8080", 0, 0, RESTART, "HTTP: WebDAV, REST and pages")
 X("listen.ftp", ADDRESS, "127.0.0.1:2121", 0, 0, RESTART, "FTP")
-X("listen.admin", ADDRESS, "127.0.0.1:8081", 0, 0, RESTART, "probes and metrics")
+X("listen.admin", ADDRESS, "127.0.0.1:8081", 0, 0, RESTART, "admin API, console, probes and metrics")
+
+X("admin.host_names", TEXT, "", 0, 0, RESTART, "names, with commas, by which browsers may reach the console; addresses and localhost always may")
+X("admin.session_idle", DURATION, "30m", MIN, 30 * DAY, RESTART, "a console that is not used this long signs out")
+X("admin.session_max", DURATION, "12h", MIN, 30 * DAY, RESTART, "longest time that an operator stays signed in")
 
 X("limits.per_address", COUNT, "2048", 1, 1000000, RESTART, "connections from one IPv4 address or IPv6 /64")
 X("limits.total", COUNT, "0", 0, 10000000, RESTART, "connections at once; 0 = what the descriptor limit allows")

@@ -259,11 +259,18 @@ static enum gh_status bootstrap(struct serve *s, char *err)
 static enum gh_status admin_open(struct serve *s, char *err)
 {
 	struct admin_socket_config sc = { .folder = s->dir.path, .core = s->house.core, .run = control_run };
-	const char *address = config_text(s->config, "listen.admin");
+	const struct admin_listener_config lc = {
+		.address = config_text(s->config, "listen.admin"),
+		.core = s->house.core,
+		.not_ready = gh_core_not_ready,
+		.run = control_run,
+		.host_names = config_text(s->config, "admin.host_names"),
+		.session_idle_ms = (uint64_t)config_number(s->config, "admin.session_idle"),
+		.session_ms = (uint64_t)config_number(s->config, "admin.session_max"),
+	};
 
-	if (*address) {
-		enum gh_status st = admin_listener_open(address, s->house.core, gh_core_not_ready, s->admin_address,
-							&s->admin_listener, err);
+	if (*lc.address) {
+		enum gh_status st = admin_listener_open(&lc, s->admin_address, &s->admin_listener, err);
 
 		if (st)
 			return st;
@@ -337,8 +344,8 @@ static void serve_close(struct serve *s)
 	} else {
 		doors_close(s);
 	}
-	admin_listener_close(&s->admin_listener);
-	if (!admin_socket_close(&s->admin_socket, ADMIN_WAIT_MS)) {
+	if (!admin_listener_close(&s->admin_listener, ADMIN_WAIT_MS) ||
+	    !admin_socket_close(&s->admin_socket, ADMIN_WAIT_MS)) {
 		/* A long check still runs. What is acknowledged is on disk: ending now is what kill -9 would be. */
 		gh_log(GH_LOG_WARN, "serve.end", "pid=%ld admin=busy", (long)getpid());
 		_exit(CLI_DONE);

@@ -39,7 +39,7 @@ check frontends/webdav "$door|frontends/(webdav|http)/" "$none"
 check frontends/rest "$door|frontends/(rest|http)/" "$none"
 check frontends/web "$door|frontends/(web|http)/" "$none"
 check frontends/ftp "$door|frontends/ftp/" "$none"
-check frontends/admin "$door|core/control\.h$|core/core\.h$|frontends/admin/" "$none"
+check frontends/admin "$door|core/(control|core|live|operators)\.h$|frontends/admin/|frontends/http/(exchange|door)\.h$" "$none"
 
 # home HEADER FOLDER-REGEX
 home() {
@@ -96,7 +96,7 @@ for door in http dav rest web ftp; do
 	contract libgh$door.a libghblob.a /dev/null
 	contract libgh$door.a libghpolicy.a /dev/null
 done
-contract libghadmin.a libghcore.a core/vfs.h core/fe_api.h core/control.h core/core.h
+contract libghadmin.a libghcore.a core/vfs.h core/fe_api.h core/control.h core/core.h core/live.h core/operators.h
 contract libghadmin.a libghmeta.a /dev/null
 contract libghadmin.a libghblob.a /dev/null
 

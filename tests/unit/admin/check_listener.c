@@ -1,4 +1,5 @@
-/* The admin listener: probes and metrics, and nothing else. */
+/* The admin listener without a house behind it: probes, metrics, files, refusals. The API over a real one:
+ * tests/conformance/admin_api.py. */
 #include <check.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
@@ -23,13 +24,15 @@ static const char *not_ready(struct gh_core *core)
 
 static void setup(void)
 {
+	const struct admin_listener_config cfg = { .address = "127.0.0.1:0", .not_ready = not_ready };
+
 	atomic_store(&reason, NULL);
-	ck_assert_msg(admin_listener_open("127.0.0.1:0", NULL, not_ready, address, &listener, err) == GH_OK, "%s", err);
+	ck_assert_msg(admin_listener_open(&cfg, address, &listener, err) == GH_OK, "%s", err);
 }
 
 static void teardown(void)
 {
-	admin_listener_close(&listener);
+	ck_assert(admin_listener_close(&listener, 5000));
 	ck_assert_ptr_null(listener);
 }
 
@@ -93,12 +96,22 @@ START_TEST(head_has_no_body)
 }
 END_TEST
 
+START_TEST(the_page_says_what_it_may_load)
+{
+	ck_assert_int_eq(ask("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), 200);
+	ck_assert_ptr_nonnull(strstr(reply, "Content-Security-Policy: default-src 'none'; script-src 'self'"));
+	ck_assert_ptr_nonnull(strstr(reply, "frame-ancestors 'none'"));
+	ck_assert_ptr_nonnull(strstr(reply, "X-Content-Type-Options: nosniff"));
+	ck_assert_ptr_nonnull(strstr(reply, "ETag: \""));
+}
+END_TEST
+
 START_TEST(nothing_else_is_there_and_nothing_can_be_changed)
 {
-	ck_assert_int_eq(ask(GET("/")), 404);
+	ck_assert_int_eq(ask(GET("/nothing")), 404);
 	ck_assert_int_eq(ask(GET("/metrics/../etc/passwd")), 404);
-	ck_assert_int_eq(ask("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"), 405);
-	ck_assert_int_eq(ask("DELETE /healthz HTTP/1.1\r\nHost: x\r\n\r\n"), 405);
+	ck_assert_int_eq(ask("POST /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"), 405);
+	ck_assert_int_eq(ask("DELETE /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), 405);
 }
 END_TEST
 
@@ -115,9 +128,12 @@ START_TEST(an_address_that_is_taken_is_named)
 	struct admin_listener *second = NULL;
 	char other[64];
 
-	ck_assert_int_ne(admin_listener_open(address, NULL, not_ready, other, &second, err), GH_OK);
+	struct admin_listener_config cfg = { .address = address, .not_ready = not_ready };
+
+	ck_assert_int_ne(admin_listener_open(&cfg, other, &second, err), GH_OK);
 	ck_assert_ptr_nonnull(strstr(err, address));
-	ck_assert_int_ne(admin_listener_open("nowhere", NULL, not_ready, other, &second, err), GH_OK);
+	cfg.address = "nowhere";
+	ck_assert_int_ne(admin_listener_open(&cfg, other, &second, err), GH_OK);
 }
 END_TEST
 
@@ -133,6 +149,7 @@ int main(void)
 	tcase_add_test(t, readyz_says_why_it_is_not_ready);
 	tcase_add_test(t, metrics_are_prometheus_text);
 	tcase_add_test(t, head_has_no_body);
+	tcase_add_test(t, the_page_says_what_it_may_load);
 	tcase_add_test(t, nothing_else_is_there_and_nothing_can_be_changed);
 	tcase_add_test(t, garbage_ends_with_the_connection);
 	tcase_add_test(t, an_address_that_is_taken_is_named);
