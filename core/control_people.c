@@ -139,12 +139,13 @@ enum gh_status control_user_list(struct control_call *c)
 struct user_change {
 	struct tenant *t;
 	const char *name, *hash, *detail;
+	uint64_t id; /* of the user, once it was changed */
 	bool owner, owner_given, disabled, disabled_given, remove;
 };
 
 static enum gh_status change_once(struct control_call *c, void *arg)
 {
-	const struct user_change *k = arg;
+	struct user_change *k = arg;
 	struct meta_user *u;
 	uint64_t epoch;
 	enum gh_status st = control_epoch(c, k->t, &epoch);
@@ -159,12 +160,28 @@ static enum gh_status change_once(struct control_call *c, void *arg)
 		u->owner = k->owner;
 	if (k->disabled_given)
 		u->disabled = k->disabled;
+	k->id = u->id;
 	struct meta_step steps[] = {
 		{ .kind = k->remove ? META_USER_DELETE : META_USER_PUT, .user = u },
 		{ .kind = META_RIGHTS_EPOCH },
 	};
 
 	return control_commit(c, k->t, user_text(c, u->name), k->detail, epoch, steps, 2);
+}
+
+/* Changes it, and ends the sessions that it may not have any more. */
+static enum gh_status change(struct control_call *c, struct user_change *k)
+{
+	const struct people_proof password = people_password_proof(k->hash ? k->hash : "");
+	struct control_end end = { .tenant = k->t, .message = CONTROL_ACCOUNT_CHANGED };
+	enum gh_status st = control_retry(c, change_once, k);
+
+	end.user = k->id;
+	if (k->hash)
+		end.password = &password;
+	if (st == GH_OK && (k->hash || k->remove || (k->disabled_given && k->disabled)))
+		control_sessions_end(c, &end);
+	return st;
 }
 
 enum gh_status control_user_remove(struct control_call *c)
@@ -179,7 +196,7 @@ enum gh_status control_user_remove(struct control_call *c)
 
 	if (st == GH_OK)
 		st = control_tenant(c, tenant, &k.t);
-	return st == GH_OK ? control_retry(c, change_once, &k) : st;
+	return st == GH_OK ? change(c, &k) : st;
 }
 
 enum gh_status control_user_passwd(struct control_call *c)
@@ -204,7 +221,7 @@ enum gh_status control_user_passwd(struct control_call *c)
 	if (st == GH_OK)
 		st = pw_hash(password, hash);
 	k.hash = hash;
-	return st == GH_OK ? control_retry(c, change_once, &k) : st;
+	return st == GH_OK ? change(c, &k) : st;
 }
 
 enum gh_status control_user_set(struct control_call *c)
@@ -227,7 +244,7 @@ enum gh_status control_user_set(struct control_call *c)
 		return st;
 	k.detail = gh_printf(c->arena, "%s%s", k.owner_given ? (k.owner ? "owner " : "no owner ") : "",
 			     k.disabled_given ? (k.disabled ? "disabled" : "enabled") : "");
-	return control_retry(c, change_once, &k);
+	return change(c, &k);
 }
 
 /* ---- app passwords ---- */
@@ -426,5 +443,11 @@ enum gh_status control_token_revoke(struct control_call *c)
 		return control_fail(c, GH_NOTFOUND, "%s has no app password with that id", u->name);
 	struct meta_step steps[] = { { .kind = META_TOKEN_DELETE, .token = found }, { .kind = META_RIGHTS_EPOCH } };
 
-	return control_commit(c, t, user_text(c, u->name), found->name, UINT64_MAX, steps, 2);
+	st = control_commit(c, t, user_text(c, u->name), found->name, UINT64_MAX, steps, 2);
+	if (st == GH_OK) {
+		struct control_end end = { .tenant = t, .user = u->id, .token = id, .message = CONTROL_ACCOUNT_CHANGED };
+
+		control_sessions_end(c, &end);
+	}
+	return st;
 }

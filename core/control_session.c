@@ -127,6 +127,29 @@ enum gh_status control_upload_list(struct control_call *c)
 	return st == GH_OK ? list_all(c, &f, tenant) : st;
 }
 
+/* ---- ending those whose way in is gone ---- */
+
+static void end_one(struct vfs_live *l, void *arg)
+{
+	const struct control_end *e = arg;
+	const struct vfs_verdict v = { .status = GH_OFF, .message = e->message, .by_name = true };
+	const struct people_proof *p = l->who ? &l->who->proof : NULL;
+
+	if (l->leaving || !p || l->who->tenant != e->tenant || (e->user && l->who->user != e->user))
+		return;
+	if (e->token && p->token != e->token)
+		return;
+	if (e->password && (p->token || p->print == e->password->print))
+		return;
+	l->ops->told(l, &v);
+}
+
+void control_sessions_end(struct control_call *c, struct control_end *which)
+{
+	/* One that is not reached in time is refused at its next operation all the same. */
+	(void)sessions_each(c->core, end_one, which, ROUND_MS);
+}
+
 /* ---- ending ---- */
 
 struct kill {

@@ -244,5 +244,12 @@ enum gh_status control_tenant_set(struct control_call *c)
 		st = control_fail(c, GH_INVALID, "nothing to change: give \"hosts\" or \"disabled\"");
 	if (st == GH_OK)
 		st = control_tenant(c, name, &k.t);
-	return st == GH_OK ? control_retry(c, set_once, &k) : st;
+	if (st == GH_OK)
+		st = control_retry(c, set_once, &k);
+	if (st == GH_OK && k.disabled) {
+		struct control_end end = { .tenant = k.t, .message = "This tenant is disabled." };
+
+		control_sessions_end(c, &end);
+	}
+	return st;
 }

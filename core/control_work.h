@@ -67,6 +67,18 @@ GH_MUST_CHECK enum gh_status control_epoch(struct control_call *c, struct tenant
 typedef enum gh_status control_once_fn(struct control_call *c, void *arg);
 GH_MUST_CHECK enum gh_status control_retry(struct control_call *c, control_once_fn *once, void *arg);
 
+/* ---- live sessions ---- */
+
+/* Whose sessions are to end, after a commit that took away what opened them; transfers are cut. */
+struct control_end {
+	struct tenant *tenant;
+	uint64_t user, token;                /* 0: any */
+	const struct people_proof *password; /* those that another password than this opened; NULL: any */
+	const char *message;
+};
+void control_sessions_end(struct control_call *c, struct control_end *which);
+#define CONTROL_ACCOUNT_CHANGED "Your account has changed; please log in again."
+
 /* ---- JSON ---- */
 
 json_t *control_id(uint64_t id);  /* ids are strings in JSON */

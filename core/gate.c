@@ -27,6 +27,12 @@ enum gh_status gate_enter(struct vfs_work *w)
 	const struct rights_user *u = rights_user(w->rights, s->user);
 	if (!u || u->disabled)
 		return GH_UNAUTH; /* removed or disabled since the login: as if it had never been */
+	/* Other password, fewer tokens? A snapshot may be older than the login, never the other way round. */
+	if (u->gen > atomic_load_explicit(&s->user_gen, memory_order_relaxed)) {
+		const enum gh_status still = session_still(w);
+		if (still != GH_OK)
+			return still;
+	}
 	w->caller = (struct acl_caller){ u->id, u->groups, u->group_count, u->owner };
 	return GH_OK;
 }

@@ -13,11 +13,11 @@
 
 #include "core/core.h"
 #include "core/fair_loop.h"
+#include "core/people/login.h"
 #include "core/run/pool.h"
 #include "core/tenant.h"
 #include "core/vfs.h"
 
-struct people;
 struct node_cache;
 struct access_log;
 struct sessions;
@@ -102,10 +102,16 @@ struct vfs_session {
 	atomic_uint refs;
 	struct tenant *tenant;
 	uint64_t user;
-	uint64_t user_gen;
+	atomic_uint_fast64_t user_gen; /* the user as last looked at; UINT64_MAX: never looked at again (tests) */
+	struct people_proof proof;     /* of what opened it */
+	enum vfs_proto proto;          /* the door that it was opened at */
 	char user_name[GH_NAME_MAX + 1];
 };
 struct vfs_session *session_new(struct tenant *t, uint64_t user, uint64_t gen, const char *name);
+
+/* Something about its user has changed since the session was opened: would what opened it still do? Remembers what it
+ * saw. On a loop: GH_AGAIN. */
+GH_MUST_CHECK enum gh_status session_still(struct vfs_work *w);
 
 /* ---- operations: ops.c has the table of functions ---- */
 typedef enum gh_status op_fn(struct vfs_work *w);

@@ -21,7 +21,7 @@ struct vfs_session *session_new(struct tenant *t, uint64_t user, uint64_t gen, c
 	atomic_store(&s->refs, 1);
 	s->tenant = t;
 	s->user = user;
-	s->user_gen = gen;
+	atomic_store(&s->user_gen, gen);
 	snprintf(s->user_name, sizeof(s->user_name), "%s", name);
 	return s;
 }
@@ -96,6 +96,8 @@ static enum gh_status welcome(struct vfs_work *w, struct tenant *t, const struct
 	w->req.new_session = session_new(t, who->user, who->gen, who->user_name);
 	if (!w->req.new_session)
 		return GH_NOMEM;
+	w->req.new_session->proof = who->proof;
+	w->req.new_session->proto = w->req.proto;
 	/* the access line names who it turned out to be */
 	if (!w->req.session)
 		w->req.session = vfs_session_ref(w->req.new_session);
@@ -163,10 +165,29 @@ enum gh_status op_login(struct vfs_work *w)
 		return st == GH_UNAUTH && shut != GH_OK ? shut : st;
 	}
 	struct people_answer who = { .user_name = n.user };
-	if (!t || !people_cached(r->core->people, t->id, n.key, r->password, r->proto, ask.now_ns, &who.user, &who.gen))
+	if (!t || !people_cached(r->core->people, t->id, n.key, r->password, r->proto, ask.now_ns, &who))
 		return GH_AGAIN;
 	gh_metric_add(GH_M_LOGINS, LOGIN_CACHED, 1);
 	return welcome(w, t, &who);
+}
+
+enum gh_status session_still(struct vfs_work *w)
+{
+	struct vfs_session *s = w->req.session;
+	struct people_ask ask = { .tenant = s->tenant->id, .proto = s->proto, .now_us = gh_real_us() };
+	struct meta_call call = work_call(w);
+	struct gh_component name;
+	uint64_t gen;
+	if (!w->may_block)
+		return GH_AGAIN;
+	enum gh_status st = people_name_check(w->req.arena, s->user_name, strlen(s->user_name), &name);
+	if (st != GH_OK)
+		return st;
+	ask.user_key = name.key;
+	st = people_still(w->req.core->people, &call, &ask, s->user, &s->proof, &gen);
+	if (st == GH_OK)
+		atomic_store(&s->user_gen, gen);
+	return st;
 }
 
 void vfs_count_sent(struct gh_core *core, const struct vfs_session *s, enum vfs_proto p, uint64_t bytes)

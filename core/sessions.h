@@ -15,8 +15,8 @@ void sessions_free(struct sessions **s); /* all doors are closed */
 
 /* On the session's loop. May end the session. */
 typedef void sessions_fn(struct vfs_live *l, void *arg);
-/* Calls fn for every live session, on its loop, and waits. Never two calls at a time, so arg needs no lock. false: a loop did not answer in time; fn is not called any more.
- * Any thread but a loop. */
+/* Calls fn for every live session, on its loop, and waits. Never two calls at a time, so arg needs no lock; fn does not
+ * block. false: a loop did not come to it in time; fn is not called any more. Any thread but a loop. */
 bool sessions_each(struct gh_core *c, sessions_fn *fn, void *arg, unsigned timeout_ms);
 
 #endif

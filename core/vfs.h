@@ -15,7 +15,8 @@
  * sent) on a request that has no results; the work goes on detached.
  *
  * Life of a session: vfs_login (fast path: verified-credential cache, DONE on the loop) makes one; refcounted,
- * immutable, any thread. What it may do is decided anew at every submission.
+ * any thread. What it may do is decided anew at every submission, and whether what opened it would still do: after a new
+ * password, a revoked one, a disabled user it is GH_UNAUTH.
  */
 #ifndef GH_CORE_VFS_H
 #define GH_CORE_VFS_H

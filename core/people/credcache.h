@@ -20,6 +20,7 @@ struct credcache;
 struct cred {
 	uint64_t user, gen;
 	uint64_t token;      /* app password that opened it; 0 = the user's own */
+	uint64_t print;      /* of the hash that it was checked against: people_proof */
 	unsigned scope;      /* bit per enum vfs_proto; 0 = all */
 	uint64_t expires_ns; /* monotonic */
 };

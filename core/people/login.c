@@ -163,13 +163,30 @@ static enum gh_status verify(struct people *p, struct meta_call *c, const struct
 	return GH_OK;
 }
 
+struct people_proof people_password_proof(const char *hash)
+{
+	static const struct gh_sipkey key; /* it tells apart, it hides nothing: the hash is salted */
+
+	return (struct people_proof){ .print = gh_siphash(&key, hash, strlen(hash)) };
+}
+
+static struct people_proof proof_of(const struct meta_user *u, const struct meta_token *token)
+{
+	struct people_proof p = people_password_proof(token ? token->hash : u->password_hash);
+
+	p.token = token ? token->id : 0;
+	return p;
+}
+
 static void remember(struct people *p, uint64_t ticket, const struct people_ask *ask, const struct meta_user *u,
 		     const struct meta_token *token)
 {
 	struct cred cred = { .user = u->id, .gen = u->gen, .expires_ns = ask->now_ns + p->ttl_ns };
+	const struct people_proof proof = proof_of(u, token);
 
+	cred.token = proof.token;
+	cred.print = proof.print;
 	if (token) {
-		cred.token = token->id;
 		cred.scope = token->scope;
 		if (token->expires_us) {
 			uint64_t left_us = (uint64_t)(token->expires_us - ask->now_us);
@@ -209,13 +226,13 @@ enum gh_status people_login(struct people *p, struct meta_call *c, const struct 
 	remember(p, ticket, ask, u, token);
 	ret->user = u->id;
 	ret->gen = u->gen;
-	ret->token = token ? token->id : 0;
+	ret->proof = proof_of(u, token);
 	ret->user_name = u->name;
 	return GH_OK;
 }
 
 bool people_cached(struct people *p, uint64_t tenant, const char *user_key, const char *password, enum vfs_proto proto,
-		   uint64_t now_ns, uint64_t *ret_user, uint64_t *ret_gen)
+		   uint64_t now_ns, struct people_answer *ret)
 {
 	struct cred cred;
 
@@ -223,9 +240,35 @@ bool people_cached(struct people *p, uint64_t tenant, const char *user_key, cons
 		return false;
 	if (cred.scope && !(cred.scope & 1u << proto))
 		return false;
-	*ret_user = cred.user;
-	*ret_gen = cred.gen;
+	ret->user = cred.user;
+	ret->gen = cred.gen;
+	ret->proof = (struct people_proof){ cred.token, cred.print };
 	return true;
+}
+
+enum gh_status people_still(struct people *p, struct meta_call *c, const struct people_ask *ask, uint64_t user,
+			    const struct people_proof *proof, uint64_t *ret_gen)
+{
+	const struct meta_token *token = NULL;
+	struct people_proof now;
+	struct meta_user *u;
+	enum gh_status st = load_user(p, c, ask, &u);
+
+	if (st != GH_OK)
+		return st;
+	if (!u || u->id != user || u->disabled)
+		return GH_UNAUTH;
+	if (proof->token)
+		st = load_token(p, c, ask, u, proof->token, &token);
+	if (st != GH_OK)
+		return st;
+	if (proof->token && (!token || !token_serves(token, ask)))
+		return GH_UNAUTH;
+	now = proof_of(u, token);
+	if (now.print != proof->print)
+		return GH_UNAUTH;
+	*ret_gen = u->gen;
+	return GH_OK;
 }
 
 void people_drop_user(struct people *p, uint64_t tenant, uint64_t user)

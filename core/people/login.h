@@ -34,8 +34,15 @@ struct people_ask {
 	int64_t now_us;  /* the clock on the wall, for the expiry of app passwords */
 };
 
+/* What is kept of the secret that was right, so that it can be asked later whether it still is. */
+struct people_proof {
+	uint64_t token; /* the app password used, else 0 */
+	uint64_t print; /* of the stored hash: another one when the secret is */
+};
+
 struct people_answer {
-	uint64_t user, gen, token; /* token: the app password used, else 0 */
+	uint64_t user, gen;
+	struct people_proof proof;
 	const char *user_name;     /* as shown; in the call's arena; people_login only */
 	unsigned retry_after_s;    /* with GH_THROTTLED */
 };
@@ -50,7 +57,13 @@ GH_MUST_CHECK enum gh_status people_login(struct people *p, struct meta_call *c,
 /* Loop. true: this secret was verified a short while ago, nothing about its user has changed since, and it is good for
  * this door. false says nothing: ask a worker. */
 bool people_cached(struct people *p, uint64_t tenant, const char *user_key, const char *password, enum vfs_proto proto,
-		   uint64_t now_ns, uint64_t *ret_user, uint64_t *ret_gen);
+		   uint64_t now_ns, struct people_answer *ret);
+/* Blocks. Would the secret of that proof still let this user in? GH_OK and the generation that was seen; GH_UNAUTH: the
+ * user is removed or disabled, or the secret is another one, revoked or expired; the store's errors. */
+GH_MUST_CHECK enum gh_status people_still(struct people *p, struct meta_call *c, const struct people_ask *ask,
+					  uint64_t user, const struct people_proof *proof, uint64_t *ret_gen);
+/* The proof of a password by its stored hash. Any thread. */
+struct people_proof people_password_proof(const char *hash);
 
 /* After a commit that changed a user (password, tokens, disabled, removed) or a whole tenant. Any thread; scans the
  * cache, so not for loops in a hurry. */

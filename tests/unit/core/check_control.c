@@ -42,10 +42,10 @@ static enum gh_status login_by(const char *key, const char *password, enum vfs_p
 static bool login_cached(const char *key, const char *password)
 {
 	struct tenant *t;
-	uint64_t user, gen;
+	struct people_answer who = { 0 };
 
 	ck_assert_int_eq(tenant_get(core, "acme", &t), GH_OK);
-	return people_cached(core->people, t->id, key, password, VFS_WEBDAV, gh_mono_ns(), &user, &gen);
+	return people_cached(core->people, t->id, key, password, VFS_WEBDAV, gh_mono_ns(), &who);
 }
 
 /* ---- the table and the arguments ---- */

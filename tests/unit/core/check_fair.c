@@ -41,7 +41,7 @@ static struct tenant *tenant_made(const char *name, struct vfs_session **ret)
 	struct meta_step steps[] = { { .kind = META_USER_PUT, .user = &u }, { .kind = META_RIGHTS_EPOCH } };
 	is(house_commit(f.core, a, t, "test", "user.add", "", steps, 2), GH_OK);
 	gh_arena_free(&a);
-	*ret = session_new(t, u.id, 1, "owner");
+	*ret = session_new(t, u.id, UINT64_MAX, "owner");
 	return t;
 }
 

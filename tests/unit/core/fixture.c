@@ -50,7 +50,7 @@ void fixture_open(struct house_fixture *f)
 	struct meta_call call = { .arena = a, .op = "test" };
 	struct meta_user *u;
 	must(meta_user_by_name(f->meta, &call, f->tenant->id, "admin", &u), "admin");
-	f->admin = session_new(f->tenant, u->id, u->gen, "admin");
+	f->admin = session_new(f->tenant, u->id, UINT64_MAX, "admin");
 	gh_arena_free(&a);
 }
 
@@ -76,7 +76,7 @@ struct vfs_session *fixture_user(struct house_fixture *f, const char *name, uint
 	must(house_commit(f->core, a, f->tenant, "test", "user.add", "", steps, 2), "user");
 	gh_arena_free(&a);
 	*ret_id = u.id;
-	return session_new(f->tenant, u.id, 1, name);
+	return session_new(f->tenant, u.id, UINT64_MAX, name);
 }
 
 void fixture_grant(struct house_fixture *f, const char *path, uint64_t user, unsigned allow, unsigned deny)

@@ -76,12 +76,13 @@ static enum gh_status login(const char *key, const char *password)
 
 static bool cached(const char *key, const char *password, enum vfs_proto proto)
 {
-	uint64_t user, gen;
+	struct people_answer who = { 0 };
 
-	if (!people_cached(people, T, key, password, proto, now_ns, &user, &gen))
+	if (!people_cached(people, T, key, password, proto, now_ns, &who))
 		return false;
-	ck_assert_uint_eq(user, ANN);
-	ck_assert_uint_eq(gen, 9);
+	ck_assert_uint_eq(who.user, ANN);
+	ck_assert_uint_eq(who.gen, 9);
+	ck_assert_uint_eq(who.proof.print, answer.proof.print);
 	return true;
 }
 
@@ -91,7 +92,7 @@ START_TEST(the_right_password_says_who_it_is_and_is_remembered)
 	ck_assert_int_eq(login("ann", "right"), GH_OK);
 	ck_assert_uint_eq(answer.user, ANN);
 	ck_assert_uint_eq(answer.gen, 9);
-	ck_assert_uint_eq(answer.token, 0);
+	ck_assert_uint_eq(answer.proof.token, 0);
 	ck_assert_str_eq(answer.user_name, "Ann");
 	ck_assert(cached("ann", "right", VFS_FTP));
 	ck_assert(!cached("ann", "wrong", VFS_FTP));
@@ -183,7 +184,7 @@ START_TEST(an_app_password_opens_what_its_scope_allows)
 	ck_assert_int_eq(login_at(T, "ann", token_text, VFS_FTP), GH_UNAUTH);
 	ck_assert_int_eq(login_at(T, "ann", token_text, VFS_WEBDAV), GH_OK);
 	ck_assert_uint_eq(answer.user, ANN);
-	ck_assert_uint_eq(answer.token, 55);
+	ck_assert_uint_eq(answer.proof.token, 55);
 	ck_assert(cached("ann", token_text, VFS_WEBDAV));
 	ck_assert(cached("ann", token_text, VFS_REST));
 	ck_assert(!cached("ann", token_text, VFS_FTP));
@@ -295,10 +296,10 @@ static void *login_thread(void *arg)
 	uintptr_t good = 0;
 
 	for (unsigned i = 0; i < 4; i++) {
-		uint64_t user, gen;
+		struct people_answer who;
 
 		good += people_login(people, &call, &ask, &ret) == GH_OK;
-		people_cached(people, T, "ann", arg, VFS_FTP, now_ns, &user, &gen);
+		people_cached(people, T, "ann", arg, VFS_FTP, now_ns, &who);
 	}
 	gh_arena_free(&own);
 	return (void *)good;
@@ -319,6 +320,48 @@ START_TEST(logins_of_one_user_at_once_neither_deadlock_nor_mix)
 		else
 			ck_assert_uint_eq((uintptr_t)good, 0);
 	}
+}
+END_TEST
+
+static enum gh_status still(void)
+{
+	struct people_ask ask = { .tenant = T, .user_key = "ann", .proto = VFS_FTP, .now_us = now_us };
+	struct meta_call call = { .arena = arena, .op = "test" };
+	uint64_t gen = 0;
+	enum gh_status st = people_still(people, &call, &ask, ANN, &answer.proof, &gen);
+
+	ck_assert_uint_eq(gen, st == GH_OK ? store.users[0].gen : 0);
+	return st;
+}
+
+START_TEST(what_opened_a_session_is_good_until_it_changes)
+{
+	ck_assert_int_eq(login("ann", "right"), GH_OK);
+	store.users[0].gen++; /* a group joined, a token made */
+	ck_assert_int_eq(still(), GH_OK);
+	store.users[0].password_hash = token_hash; /* whichever: another one */
+	ck_assert_int_eq(still(), GH_UNAUTH);
+	store.users[0].password_hash = ann_hash;
+	ck_assert_int_eq(still(), GH_OK);
+	store.users[0].disabled = true;
+	ck_assert_int_eq(still(), GH_UNAUTH);
+	store.users[0].disabled = false;
+	store.users[0].id++; /* removed, and another made with the same name and hash */
+	ck_assert_int_eq(still(), GH_UNAUTH);
+}
+END_TEST
+
+START_TEST(an_app_password_opens_a_session_until_it_is_revoked_or_over)
+{
+	ck_assert_int_eq(login_at(T, "ann", token_text, VFS_FTP), GH_OK);
+	store.users[0].password_hash = ""; /* is none of its business */
+	ck_assert_int_eq(still(), GH_OK);
+	store.tokens[0].expires_us = now_us - 1;
+	ck_assert_int_eq(still(), GH_UNAUTH);
+	store.tokens[0].expires_us = 0;
+	ck_assert_int_eq(still(), GH_OK);
+	store.token_count = 0;
+	ck_assert_int_eq(still(), GH_UNAUTH);
 }
 END_TEST
 
@@ -348,6 +391,8 @@ int main(void)
 	tcase_add_test(tc, a_damaged_stored_hash_refuses_and_counts_nobody);
 	tcase_add_test(tc, an_unknown_user_a_wrong_password_and_a_wrong_token_cost_alike);
 	tcase_add_test(tc, logins_of_one_user_at_once_neither_deadlock_nor_mix);
+	tcase_add_test(tc, what_opened_a_session_is_good_until_it_changes);
+	tcase_add_test(tc, an_app_password_opens_a_session_until_it_is_revoked_or_over);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
