@@ -1,7 +1,10 @@
 /* Worker threads behind one bounded queue. Called by the core (submit, any thread) and main (life).
  *
- * State under `lock`: the list of waiting jobs with its length, and `stopping`, which only rises. A job belongs to the
- * queue from submit until a worker takes it out, then to itself.
+ * State under `lock`: the list of waiting jobs with its length, how many workers sleep, `waking`, and `stopping`, which
+ * only rises. A job belongs to the queue from submit until a worker takes it out, then to itself.
+ *
+ * One worker at a time is on its way out of sleep (`waking`); arrived, it takes a job, and sends the next one if more
+ * wait. So a burst of short jobs is run by the few that are awake, and jobs that block find a thread each all the same.
  */
 #include "core/run/pool.h"
 
@@ -22,7 +25,8 @@ struct gh_pool {
 	pthread_cond_t work;
 	struct gh_job *first, **tail;
 	_Atomic unsigned waiting; /* written under lock, read anywhere */
-	bool stopping;
+	unsigned asleep;
+	bool waking, stopping;
 	pthread_t thread[];
 };
 
@@ -36,14 +40,34 @@ void gh_pool_offline(void)
 	gh_rcu_offline();
 }
 
+/* Locked. true: signal, once the lock is free, which the woken one wants first. */
+static bool must_wake(struct gh_pool *p)
+{
+	if (!p->first || !p->asleep || p->waking)
+		return false;
+	p->waking = true;
+	return true;
+}
+
+static void sleep_for_work(struct gh_pool *p)
+{
+	p->asleep++;
+	while (!p->first && !p->stopping) {
+		pthread_cond_wait(&p->work, &p->lock);
+		p->waking = false; /* it is here, or another that woke by itself: that one looks as well */
+	}
+	p->asleep--;
+}
+
 /* The next job, or NULL at the end. Waits. */
 static struct gh_job *job_take(struct gh_pool *p)
 {
 	struct gh_job *job;
+	bool wake;
 
 	pthread_mutex_lock(&p->lock);
-	while (!p->first && !p->stopping)
-		pthread_cond_wait(&p->work, &p->lock);
+	if (!p->first && !p->stopping)
+		sleep_for_work(p);
 	job = p->first;
 	if (job) {
 		p->first = job->next;
@@ -51,7 +75,10 @@ static struct gh_job *job_take(struct gh_pool *p)
 			p->tail = &p->first;
 		atomic_fetch_sub(&p->waiting, 1);
 	}
+	wake = must_wake(p);
 	pthread_mutex_unlock(&p->lock);
+	if (wake)
+		pthread_cond_signal(&p->work);
 	if (job)
 		gh_metric_add(GH_M_WORKER_QUEUE, p->label, -1);
 	return job;
@@ -119,6 +146,7 @@ enum gh_status gh_pool_new(const char *name, unsigned label, unsigned threads, u
 enum gh_status gh_pool_submit(struct gh_pool *p, struct gh_job *job)
 {
 	enum gh_status st = GH_OK;
+	bool wake;
 
 	job->next = NULL;
 	/* Counted before a worker can take it, so that the gauge never goes below nought. */
@@ -133,8 +161,9 @@ enum gh_status gh_pool_submit(struct gh_pool *p, struct gh_job *job)
 		p->tail = &job->next;
 		atomic_fetch_add(&p->waiting, 1);
 	}
+	wake = must_wake(p);
 	pthread_mutex_unlock(&p->lock);
-	if (st == GH_OK) /* not under the lock, which the woken one wants first */
+	if (wake)
 		pthread_cond_signal(&p->work);
 	if (st != GH_OK)
 		gh_metric_add(GH_M_WORKER_QUEUE, p->label, -1);
