@@ -7,24 +7,30 @@
 #include "core/base/metrics.h"
 #include "core/fair_room.h"
 
-#define BUCKETS 1024u                /* of a loop's tenants; each is a chain */
+#define PLACES_MIN 1024u             /* of a loop's table of tenants: a power of two, at least twice as many as there are */
 #define CREDIT_NS (2 * GH_MS_NS)
 #define COMPANY_NS (1000 * GH_MS_NS) /* so long after its last submission a tenant is still there */
 #define SWEEP_NS (100 * GH_MS_NS)
 #define PASS_NS (200 * 1000ull)      /* of what waits, a pass */
 #define GAP_MAX_NS (20 * GH_MS_NS)   /* what one submission is charged at most: somebody else's timers may lie between */
 
+/* A line of memory holds what an operation touches of it. */
 struct loop_tenant {
-	struct loop_tenant *next; /* of its hash chain */
-	struct loop_tenant *present_next;
-	struct tenant *tenant;
+	_Alignas(64) struct tenant *tenant;
 	struct purse purse;
 	uint64_t seen_ns;
-	uint64_t untold_ns; /* worked, and not yet told to the counters */
-	uint64_t unowed_ns; /* worked in company, and not yet told to the desk */
-	uint32_t weight;
-	unsigned waiting;
+	uint32_t untold_ns; /* worked, and not yet told to the counters */
+	uint32_t unowed_ns; /* worked in company, and not yet told to the desk */
+	uint32_t waiting;
+	uint16_t weight;
 	bool present;
+	struct loop_tenant *present_next;
+};
+
+/* An open table by the tenant's address; its tenants are kept as long as the loop. */
+struct loop_place {
+	const struct tenant *tenant;
+	struct loop_tenant *lt;
 };
 
 struct share_loop {
@@ -39,7 +45,8 @@ struct share_loop {
 	uint64_t gap_ns; /* what a submission costs in all, of late */
 	struct gh_task task;
 	bool posted;
-	struct loop_tenant *buckets[BUCKETS];
+	struct loop_place *places;
+	unsigned place_count, known;
 };
 
 /* ---- who is here ---- */
@@ -50,12 +57,9 @@ void share_loops_free(struct share *s)
 		struct share_loop *sl = atomic_load(&s->loops[i]);
 		if (!sl)
 			continue;
-		for (unsigned b = 0; b < BUCKETS; b++) {
-			for (struct loop_tenant *t = sl->buckets[b], *next; t; t = next) {
-				next = t->next;
-				free(t);
-			}
-		}
+		for (unsigned k = 0; k < sl->place_count; k++)
+			free(sl->places[k].lt);
+		free(sl->places);
 		fair_free(&sl->fair);
 		free(sl);
 	}
@@ -91,21 +95,52 @@ static struct share_loop *loop_of(struct gh_core *c, struct gh_loop *l)
 	return sl ? sl : loop_new(c, l);
 }
 
+/* Where the tenant is, or would go. */
+static struct loop_place *place_of(struct loop_place *places, unsigned count, const struct tenant *t)
+{
+	unsigned at = (unsigned)(((uintptr_t)t * 0x9e3779b97f4a7c15u) >> 32) & (count - 1);
+
+	while (places[at].tenant && places[at].tenant != t)
+		at = (at + 1) & (count - 1);
+	return &places[at];
+}
+
+static bool places_grow(struct share_loop *sl)
+{
+	const unsigned count = sl->place_count ? 2 * sl->place_count : PLACES_MIN;
+	struct loop_place *more = calloc(count, sizeof(*more));
+
+	if (!more)
+		return false;
+	for (unsigned i = 0; i < sl->place_count; i++)
+		if (sl->places[i].tenant)
+			*place_of(more, count, sl->places[i].tenant) = sl->places[i];
+	free(sl->places);
+	sl->places = more;
+	sl->place_count = count;
+	return true;
+}
+
+/* NULL: no memory for it. */
+static struct loop_tenant *tenant_met(struct share_loop *sl, struct tenant *t)
+{
+	if (2 * (sl->known + 1) > sl->place_count && !places_grow(sl))
+		return NULL;
+	struct loop_tenant *lt = aligned_alloc(_Alignof(struct loop_tenant), sizeof(*lt));
+	if (!lt)
+		return NULL;
+	*lt = (struct loop_tenant){ .tenant = t };
+	*place_of(sl->places, sl->place_count, t) = (struct loop_place){ t, lt };
+	sl->known++;
+	return lt;
+}
+
 static struct loop_tenant *tenant_here(struct share_loop *sl, struct tenant *t)
 {
 	if (sl->last && sl->last->tenant == t)
 		return sl->last;
-	struct loop_tenant **at = &sl->buckets[(t->id * 0x9e3779b97f4a7c15u) >> 54];
-	for (struct loop_tenant *lt = *at; lt; lt = lt->next)
-		if (lt->tenant == t)
-			return lt;
-	struct loop_tenant *lt = calloc(1, sizeof(*lt));
-	if (!lt)
-		return NULL;
-	lt->tenant = t;
-	lt->next = *at;
-	*at = lt;
-	return lt;
+	struct loop_tenant *lt = sl->place_count ? place_of(sl->places, sl->place_count, t)->lt : NULL;
+	return lt ? lt : tenant_met(sl, t);
 }
 
 static struct purse_rule credit_rule(const struct share_loop *sl, const struct loop_tenant *lt)
@@ -144,7 +179,7 @@ static void charge(struct share_loop *sl, struct loop_tenant *lt, uint64_t cost_
 	if (cost_ns > GAP_MAX_NS)
 		cost_ns = GAP_MAX_NS;
 	sl->gap_ns += cost_ns / 16 - sl->gap_ns / 16;
-	lt->untold_ns += cost_ns;
+	lt->untold_ns += (uint32_t)cost_ns;
 	if (lt->untold_ns >= GH_MS_NS)
 		tell(sl, lt);
 	if (sl->present_count < 2 || !lt->present)
@@ -154,7 +189,7 @@ static void charge(struct share_loop *sl, struct loop_tenant *lt, uint64_t cost_
 	/* What the queue gave it because nobody else wanted it is no debt for when somebody does. */
 	if (lt->purse.credit < -(int64_t)CREDIT_NS)
 		lt->purse.credit = -(int64_t)CREDIT_NS;
-	lt->unowed_ns += cost_ns;
+	lt->unowed_ns += (uint32_t)cost_ns;
 	if (lt->unowed_ns >= CREDIT_NS)
 		owe(sl, lt, now_ns);
 }
@@ -199,7 +234,7 @@ static void sweep(struct share_loop *sl, uint64_t now_ns)
 
 static void see(struct share_loop *sl, struct loop_tenant *lt, uint64_t now_ns)
 {
-	const uint32_t weight = share_rule(sl->core, lt->tenant).weight;
+	const uint16_t weight = (uint16_t)share_rule(sl->core, lt->tenant).weight;
 
 	lt->seen_ns = now_ns;
 	if (!lt->present) {

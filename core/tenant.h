@@ -43,18 +43,20 @@ struct locks {
 };
 
 struct tenant {
-	uint64_t id, root, trash, route_epoch;
-	char name[64];
-	struct gh_name_rule rule;
-	atomic_bool disabled;
+	/* What every operation looks at comes first, in one line of memory. */
+	uint64_t id, root;
 	_Atomic uint64_t tree_gen;
 	struct rights *rights; /* gh_rcu_read/publish; NULL = load it */
+	atomic_bool disabled;
+	struct gh_name_rule rule;
+	struct share_seat seat; /* how much it may do */
 	struct locks *locks;
+	uint64_t trash, route_epoch;
+	char name[64];
 	atomic_uint rights_drops, locks_drops; /* a load that began before a drop is not published */
 	pthread_mutex_t load;                  /* one loader at a time; also owns the trie's reference counts */
 	struct tenant *_Atomic next_id, *_Atomic next_name;
 	struct live_tally live; /* what it does, counted */
-	struct share_seat seat; /* how much it may do */
 };
 
 struct tenants;

@@ -11,15 +11,29 @@ static int64_t burst_of(const struct purse_rule *r)
 	return b > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)b;
 }
 
+/* Whole units earned since the last time; the rest is kept. Asked with every operation, and the wide division is a call:
+ * nearly always the narrow one does. */
+static wide earn(struct purse *p, const struct purse_rule *r, uint64_t now_ns)
+{
+	const uint64_t passed = now_ns - p->at_ns;
+	uint64_t product, sum;
+
+	p->at_ns = now_ns;
+	if (!__builtin_mul_overflow(passed, r->per_s, &product) && !__builtin_add_overflow(product, p->rest, &sum)) {
+		p->rest = sum % S_NS;
+		return sum / S_NS;
+	}
+	const wide earned = (wide)passed * r->per_s + p->rest;
+	p->rest = (uint64_t)(earned % S_NS);
+	return earned / S_NS;
+}
+
 static void refill(struct purse *p, const struct purse_rule *r, uint64_t now_ns)
 {
 	const int64_t burst = burst_of(r);
 
 	if (now_ns > p->at_ns) {
-		const wide earned = (wide)(now_ns - p->at_ns) * r->per_s + p->rest;
-		const wide units = earned / S_NS;
-		p->at_ns = now_ns;
-		p->rest = (uint64_t)(earned % S_NS);
+		const wide units = earn(p, r, now_ns);
 		/* credit <= burst always, so the difference fits */
 		if (units >= (wide)((uint64_t)burst - (uint64_t)p->credit))
 			p->credit = burst;

@@ -432,6 +432,54 @@ START_TEST(credit_on_a_loop_ends_in_company_only_and_the_turn_comes)
 }
 END_TEST
 
+/* ---- many tenants on a loop ---- */
+
+#define MANY 3000
+static struct tenant *many[MANY];
+
+/* How many of all but the greedy one have no credit. A machine that stops the loop for a while charges that to somebody. */
+static unsigned without_credit(void)
+{
+	struct share_turn little = { 0 };
+	uint32_t retry_s;
+	unsigned n = 0;
+	for (unsigned i = 0; i < MANY; i++)
+		if (i != MANY / 2 && share_may(f.core, f.loop, many[i], gh_mono_ns(), &little, &retry_s) == GH_WAIT) {
+			ck_assert(share_turn_cancel(&little));
+			n++;
+		}
+	return n;
+}
+
+static void all_use_the_loop(void *arg)
+{
+	struct greedy *g = arg;
+	uint32_t retry_s;
+	g->turn.run = turn_came;
+	(void)without_credit(); /* all are there */
+	for (g->last = GH_OK, g->served = 0; g->last == GH_OK && g->served < 1000; g->served++) {
+		g->last = share_may(f.core, f.loop, many[MANY / 2], gh_mono_ns(), &g->turn, &retry_s);
+		spin_us(100);
+	}
+	ck_assert_uint_lt(without_credit(), MANY / 100);
+	cancels(g);
+}
+
+START_TEST(a_loop_keeps_thousands_of_tenants_apart)
+{
+	struct greedy g = { 0 };
+	for (unsigned i = 0; i < MANY; i++) {
+		many[i] = aligned_alloc(_Alignof(struct tenant), sizeof(struct tenant));
+		ck_assert_ptr_nonnull(many[i]);
+		memset(many[i], 0, sizeof(*many[i]));
+		many[i]->id = 1000000 + i;
+	}
+	fixture_on_loop(&f, all_use_the_loop, &g);
+	is(g.last, GH_WAIT); /* one is out of credit, all others have theirs */
+	ck_assert_uint_lt(g.served, 200);
+}
+END_TEST
+
 /* ---- many threads at one desk ---- */
 
 struct errand {
@@ -545,6 +593,7 @@ int main(void)
 	tcase_add_test(t, pools_that_cannot_be_are_refused_with_the_reason);
 	tcase_add_test(t, a_rate_holds_over_all_transfers_together);
 	tcase_add_test(t, credit_on_a_loop_ends_in_company_only_and_the_turn_comes);
+	tcase_add_test(t, a_loop_keeps_thousands_of_tenants_apart);
 	tcase_add_test(t, many_threads_at_one_desk_lose_nothing);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
