@@ -60,6 +60,11 @@ bool vfs_session_host(struct gh_core *core, const struct vfs_session *s, const c
 	return tenant_of_host(core, host) == s->tenant;
 }
 
+bool vfs_host_known(struct gh_core *core, const char *host)
+{
+	return tenant_of_host(core, host) != NULL;
+}
+
 /* GH_OK with *ret NULL: no such tenant, which must sound like a wrong password. */
 static enum gh_status tenant_meant(struct vfs_work *w, const struct login_name *n, struct tenant **ret)
 {

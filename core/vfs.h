@@ -65,6 +65,8 @@ const char *vfs_session_tenant(const struct vfs_session *s);
 const struct gh_name_rule *vfs_session_rule(const struct vfs_session *s);
 /* Is it one of the host names of the session's tenant? A port is not looked at. Loop thread. */
 bool vfs_session_host(struct gh_core *core, const struct vfs_session *s, const char *host);
+/* Does any tenant claim this host name (no port)? Loop thread. */
+bool vfs_host_known(struct gh_core *core, const char *host);
 
 /* ---- what a door sees of a node ---- */
 

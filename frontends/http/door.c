@@ -133,6 +133,7 @@ enum gh_status http_door_open(const struct http_door_config *cfg, struct fe_door
 	d->set.idle_ms = (uint64_t)setting(env, "http.idle_timeout", IDLE_MS);
 	d->set.body_ms = (uint64_t)setting(env, "http.body_timeout", BODY_MS);
 	d->set.total_ms = (uint64_t)setting(env, "http.total_timeout", 0);
+	d->set.strict_hosts = setting(env, "http.strict_hosts", 0) != 0;
 	d->set.idle_bytes_per_loop = (uint64_t)setting(env, "http.idle_memory", IDLE_BYTES) / env->loop_count;
 	for (unsigned i = 0; i < d->shard_count; i++) {
 		if (!shard_open(&d->shards[i], d, env->loops[i])) {

@@ -39,6 +39,7 @@ struct http_settings {
 	size_t pool_bytes;
 	uint64_t header_ms, idle_ms, body_ms, total_ms; /* total 0 = none */
 	uint64_t idle_bytes_per_loop;
+	bool strict_hosts; /* a host name that no tenant claims is refused */
 };
 
 enum http_call_stage { CALL_NONE, CALL_LINE, CALL_HEADERS, CALL_BODY, CALL_REPLY };

@@ -193,6 +193,18 @@ static bool answer_probe(struct http_call *k)
 
 /* ---- one after the other ---- */
 
+/* RFC 9110 section 15.5.20. Without a name (HTTP/1.0) there is nothing to look up. */
+static bool misdirected(struct http_call *k)
+{
+	struct http_ex *ex = &k->ex;
+	const char *name;
+
+	if (!k->conn->shard->door->set.strict_hosts || !*ex->host)
+		return false;
+	name = gh_strndup(ex->arena, ex->host, http_host_name_len(ex->host, strlen(ex->host)));
+	return !name || !vfs_host_known(ex->core, name);
+}
+
 static bool describe(struct http_call *k, const struct http_guarded *g)
 {
 	struct http_ex *ex = &k->ex;
@@ -280,6 +292,10 @@ void http_call_open(struct http_call *k, const char *method, const char *version
 	}
 	if (answer_probe(k))
 		return;
+	if (misdirected(k)) {
+		guard_refuse(k, 421, "nothing is served under this host name");
+		return;
+	}
 	ex->service = route(k, ex->method, g.target.path, g.target.path_len, &prefix);
 	if (!ex->service) {
 		ex->service = &http_plain;

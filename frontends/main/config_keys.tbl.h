@@ -71,6 +71,7 @@ X("log.access", PATH, "-", 0, 0, RESTART, "access log; - = standard error, empty
 
 X("http.pool", SIZE, "64KiB", 32 * KIB, MIB, RESTART, "memory of one HTTP connection")
 X("http.idle_memory", SIZE, "64MiB", MIB, 64 * GIB, RESTART, "memory of idle connections; beyond it the oldest is shut")
+X("http.strict_hosts", BOOL, "false", 0, 0, RESTART, "refuse host names that no tenant has")
 X("http.header_timeout", DURATION, "10s", 100, HOUR, RESTART, "for the whole header of a request")
 X("http.idle_timeout", DURATION, "75s", 100, DAY, RESTART, "a kept connection without a request")
 X("http.body_timeout", DURATION, "30s", 100, DAY, RESTART, "silence in a body or answer; below 1 KiB/s, half of it")

@@ -288,6 +288,20 @@ def slow_clients():
         t.eq(s.http('GET', '/healthz', auth=False).status, 200, 'others are served')
 
 
+def strict_hosts():
+    """Rule 2, where the administrator wants it so: only names of tenants, and probes."""
+    with gh.Server(config='http:\n  strict_hosts: true\n') as s:
+        s.run('tenant', 'set', 'default', '--host', 'files.example.org')
+        s.http('PUT', '/api/v1/content/a', {'Host': 'files.example.org'}, body=b'hello')
+        for host, code in ((b'files.example.org', 200), (b'FILES.example.org:8080', 200), (b'evil.example.org', 421),
+                           (b'127.0.0.1', 421), (b'files.example.org.evil.org', 421)):
+            talk = Talk(s, get(head=b'Host: ' + host + b'\r\n' + AUTH), wait=0.5)
+            t.eq(talk.codes, [code], 'strict hosts: %s' % host.decode())
+            t.eq(talk.closed, code == 421, 'strict hosts: %s: closed' % host.decode())
+        talk = Talk(s, request(b'GET', b'/healthz', head=b'Host: evil.example.org\r\n'), wait=0.5)
+        t.eq(talk.codes, [200], 'strict hosts: probes know no names')
+
+
 with gh.Server() as server:
     server.http('PUT', '/api/v1/content/a', body=b'hello')
     for check in (rule_1_names_and_values, rule_2_host, rule_3_framing, rule_4_version_and_method, rule_5_lookalikes,
@@ -298,4 +312,5 @@ with gh.Server() as server:
     t.eq(server.http('GET', '/api/v1/content/a').body, b'hello', 'the file is what it was')
     t.has(server.log(), 'event=http_refused', 'refusals are logged')
 slow_clients()
+strict_hosts()
 sys.exit(t.done())
