@@ -256,9 +256,8 @@ static enum gh_status bootstrap(struct serve *s, char *err)
 	return st;
 }
 
-static enum gh_status admin_open(struct serve *s, char *err)
+static enum gh_status admin_listen(struct serve *s, char *err)
 {
-	struct admin_socket_config sc = { .folder = s->dir.path, .core = s->house.core, .run = control_run };
 	const struct admin_listener_config lc = {
 		.address = config_text(s->config, "listen.admin"),
 		.core = s->house.core,
@@ -269,12 +268,14 @@ static enum gh_status admin_open(struct serve *s, char *err)
 		.session_ms = (uint64_t)config_number(s->config, "admin.session_max"),
 	};
 
-	if (*lc.address) {
-		enum gh_status st = admin_listener_open(&lc, s->admin_address, &s->admin_listener, err);
+	return *lc.address ? admin_listener_open(&lc, s->admin_address, &s->admin_listener, err) : GH_OK;
+}
 
-		if (st)
-			return st;
-	}
+/* As the user that the server becomes: its commands are that user's, and root's. */
+static enum gh_status admin_socket(struct serve *s, char *err)
+{
+	const struct admin_socket_config sc = { .folder = s->dir.path, .core = s->house.core, .run = control_run };
+
 	return admin_socket_open(&sc, &s->admin_socket, err);
 }
 
@@ -307,11 +308,13 @@ static enum gh_status serve_open(struct serve *s, char *err)
 	if (!st)
 		st = doors_listen(s, err);
 	if (!st)
-		st = admin_open(s, err);
+		st = admin_listen(s, err);
 	if (!st && !user_become(s, true)) {
 		snprintf(err, CONFIG_ERR_MAX, "cannot become user \"%s\"", s->user);
 		st = GH_DENIED;
 	}
+	if (!st)
+		st = admin_socket(s, err);
 	if (!st)
 		st = gh_core_start(s->house.core);
 	if (!st)
