@@ -117,7 +117,8 @@ enum gh_status content_parts(struct vfs_work *w, const struct meta_node *n, stru
 		if (!w->may_block)
 			return GH_AGAIN;
 		struct meta_call call = work_call(w);
-		return meta_version_parts(w->req.core->meta, &call, w->tenant->id, n->version, ret, ret_count);
+		return ASK(w->req.core, SERVICE_METADATA, w->tenant->id,
+			   meta_version_parts(w->req.core->meta, &call, w->tenant->id, n->version, ret, ret_count));
 	}
 	struct meta_part *p = gh_alloc(w->req.arena, sizeof(*p));
 	if (!p)
@@ -247,7 +248,8 @@ enum gh_status change_commit(struct change *ch)
 	enum gh_status st = set_out(ch);
 	if (st != GH_OK)
 		return st;
-	st = meta_commit(ch->w->req.core->meta, &ch->call, &ch->batch);
+	st = ASK(ch->w->req.core, SERVICE_METADATA, ch->w->tenant->id,
+		 meta_commit(ch->w->req.core->meta, &ch->call, &ch->batch));
 	arrive(ch, st);
 	return st;
 }
@@ -255,16 +257,24 @@ enum gh_status change_commit(struct change *ch)
 static void change_landed(void *arg, enum gh_status st)
 {
 	struct change *ch = arg;
-	arrive(ch, st);
+	arrive(ch, breakers_leave(&ch->pass, st));
 	ch->landed(ch->w, st);
 }
 
 void change_send(struct change *ch, void (*landed)(struct vfs_work *w, enum gh_status st))
 {
-	const enum gh_status st = set_out(ch);
+	struct vfs_work *w = ch->w;
+	enum gh_status st = set_out(ch);
 	ch->landed = landed;
-	if (st != GH_OK)
-		landed(ch->w, st);
-	else
-		meta_commit_later(ch->w->req.core->meta, &ch->call, &ch->batch, change_landed, ch);
+	if (st != GH_OK) {
+		landed(w, st);
+		return;
+	}
+	st = breakers_enter(w->req.core, SERVICE_METADATA, w->tenant->id, &ch->pass);
+	if (st == GH_OK) {
+		meta_commit_later(w->req.core->meta, &ch->call, &ch->batch, change_landed, ch);
+		return;
+	}
+	arrive(ch, st);
+	landed(w, st);
 }

@@ -13,6 +13,7 @@ struct change {
 	bool hidden;              /* nobody can see what it does yet: it may be abandoned after it */
 	bool overflow;            /* more steps than fit: a bug in the operation, refused at commit */
 	struct meta_call call;    /* while it is on its way */
+	struct breaker_pass pass;
 	void (*landed)(struct vfs_work *w, enum gh_status st);
 };
 

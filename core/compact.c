@@ -38,7 +38,8 @@ static enum gh_status copy_bytes(struct rewrite *r)
 	enum gh_status st = from && window ? GH_OK : GH_NOMEM;
 	r->fresh = (struct meta_part){ .blob = gh_id_new(), .blob_size = r->node->size, .len = r->node->size };
 	if (st == GH_OK)
-		st = ops->stage_begin(r->core->blobs, r->tenant->id, r->fresh.blob, r->node->size, &stage);
+		st = ASK(r->core, SERVICE_BLOBS, r->tenant->id,
+			 ops->stage_begin(r->core->blobs, r->tenant->id, r->fresh.blob, r->node->size, &stage));
 	for (uint64_t at = 0; st == GH_OK && at < r->node->size;) {
 		size_t n = 0;
 		st = content_read(from, at, window, WINDOW_BYTES, true, &n);
@@ -47,7 +48,7 @@ static enum gh_status copy_bytes(struct rewrite *r)
 		at += n;
 	}
 	if (st == GH_OK)
-		st = ops->stage_commit(&stage, &r->fresh.loc, &r->crc);
+		st = ASK(r->core, SERVICE_BLOBS, r->tenant->id, ops->stage_commit(&stage, &r->fresh.loc, &r->crc));
 	ops->stage_abort(&stage);
 	vfs_content_free(&from);
 	free(window);
@@ -87,7 +88,7 @@ static enum gh_status swap_parts(struct rewrite *r)
 		.steps = s,
 	};
 	struct meta_call call = call_of(r);
-	const enum gh_status st = meta_commit(r->core->meta, &call, &b);
+	const enum gh_status st = ASK(r->core, SERVICE_METADATA, r->tenant->id, meta_commit(r->core->meta, &call, &b));
 	if (st == GH_OK || st == GH_UNKNOWN)
 		node_cache_drop(r->core->nodes, r->tenant->id, n.parent, n.key, n.key_len);
 	else
@@ -102,9 +103,10 @@ enum gh_status compact_now(struct gh_core *c, struct tenant *t, uint64_t node)
 	if (!r.arena)
 		return GH_NOMEM;
 	struct meta_call call = call_of(&r);
-	enum gh_status st = meta_node_get(c->meta, &call, t->id, node, &r.node);
+	enum gh_status st = ASK(c, SERVICE_METADATA, t->id, meta_node_get(c->meta, &call, t->id, node, &r.node));
 	if (st == GH_OK && r.node->parts > COMPACT_ABOVE) {
-		st = meta_version_parts(c->meta, &call, t->id, r.node->version, &r.parts, &r.count);
+		st = ASK(c, SERVICE_METADATA, t->id,
+			 meta_version_parts(c->meta, &call, t->id, r.node->version, &r.parts, &r.count));
 		if (st == GH_OK)
 			st = copy_bytes(&r);
 		if (st == GH_OK)

@@ -145,7 +145,19 @@ static enum gh_status use_part(struct vfs_content *c, unsigned i, bool may_block
 		ops->reader_close(&c->reader);
 	c->reader_part = i;
 	const struct meta_part *p = &c->parts[i];
-	return ops->reader_open(c->core->blobs, c->tenant, p->blob, &p->loc, p->blob_size, may_block, &c->reader);
+	if (!may_block)
+		return ops->reader_open(c->core->blobs, c->tenant, p->blob, &p->loc, p->blob_size, false, &c->reader);
+	return ASK(c->core, SERVICE_BLOBS, c->tenant,
+		   ops->reader_open(c->core->blobs, c->tenant, p->blob, &p->loc, p->blob_size, true, &c->reader));
+}
+
+static enum gh_status read_part(struct vfs_content *c, uint64_t offset, void *buf, size_t len, bool may_block,
+				size_t *ret_n)
+{
+	const struct blob_ops *ops = c->core->blob_ops;
+	if (!may_block)
+		return ops->reader_read(c->reader, offset, buf, len, false, ret_n);
+	return ASK(c->core, SERVICE_BLOBS, c->tenant, ops->reader_read(c->reader, offset, buf, len, true, ret_n));
 }
 
 /* A blob that its row promises and the store does not have is damage, not "no such file". */
@@ -175,7 +187,7 @@ enum gh_status content_read(struct vfs_content *c, uint64_t offset, void *buf, s
 		len = p->len - in_part;
 	enum gh_status st = use_part(c, i, may_block);
 	if (st == GH_OK)
-		st = c->core->blob_ops->reader_read(c->reader, p->offset + in_part, buf, len, may_block, ret_n);
+		st = read_part(c, p->offset + in_part, buf, len, may_block, ret_n);
 	if (st == GH_OK && *ret_n == 0)
 		st = GH_DAMAGED; /* shorter than its row says */
 	return as_damage(c, i, st);
@@ -243,7 +255,28 @@ static void fetch(struct share_job *job)
 	c->fetch_status = content_read(c, c->fetch_at, c->window, FETCH_BYTES, true, &c->window_len);
 	share_done(job);
 	c->task.fn = fetched;
+	if (c->fetch_status == GH_TRIPPED && c->put_offs++ < PUT_OFFS_MAX) {
+		c->fetch_status = GH_OK; /* an answer that was begun outlasts a short rest of the store */
+		c->task.fn = put_off;
+	}
 	gh_loop_post(c->loop, &c->task);
+}
+
+/* Is it worth a worker? */
+static enum gh_status store_shut(struct vfs_content *c)
+{
+	uint32_t retry_s;
+	return breakers_shut(c->core, 1u << SERVICE_BLOBS, c->tenant, &retry_s, NULL);
+}
+
+enum gh_status content_available(struct vfs_content *c, uint64_t offset, uint32_t *ret_retry_s)
+{
+	uint8_t first;
+	size_t n;
+	enum gh_status st = breakers_shut(c->core, 1u << SERVICE_BLOBS, c->tenant, ret_retry_s, NULL);
+	if (st == GH_OK || offset >= c->size)
+		return GH_OK;
+	return content_read(c, offset, &first, 1, false, &n) == GH_OK ? GH_OK : st;
 }
 
 static enum gh_status start_fetch(struct vfs_content *c, uint64_t offset, void (*ready)(void *), void *arg)
@@ -259,13 +292,15 @@ static enum gh_status start_fetch(struct vfs_content *c, uint64_t offset, void (
 	c->refs++;
 	atomic_fetch_add(&c->core->pending, 1);
 	uint32_t retry_s;
-	const enum gh_status st = share_submit(c->core, &c->job, c->whose, VFS_C_READ, &retry_s);
+	enum gh_status st = store_shut(c);
+	if (st == GH_OK)
+		st = share_submit(c->core, &c->job, c->whose, VFS_C_READ, &retry_s);
 	if (st == GH_OK)
 		return GH_WAIT;
 	c->fetching = false;
 	c->refs--;
 	atomic_fetch_sub(&c->core->pending, 1);
-	if ((st != GH_OVERSHARE && st != GH_BUSY) || c->put_offs++ >= PUT_OFFS_MAX)
+	if ((st != GH_OVERSHARE && st != GH_BUSY && st != GH_TRIPPED) || c->put_offs++ >= PUT_OFFS_MAX)
 		return st;
 	share_transfer_later(&c->transfer, c->loop, PUT_OFF_MS, ready, arg);
 	return GH_WAIT;

@@ -12,5 +12,7 @@ void content_pull_only(struct vfs_content *c);
 /* As vfs_content_pull for an operation: on a worker (may_block) it reads, on a loop it answers GH_AGAIN. */
 GH_MUST_CHECK enum gh_status content_read(struct vfs_content *c, uint64_t offset, void *buf, size_t len, bool may_block,
 					  size_t *ret_n);
+/* Before an answer is promised: GH_OK, or GH_TRIPPED when the store rests and memory does not hold its first byte. */
+GH_MUST_CHECK enum gh_status content_available(struct vfs_content *c, uint64_t offset, uint32_t *ret_retry_s);
 
 #endif

@@ -26,6 +26,8 @@
  *   operator.add {name, role, password?} -> {name, role; password if it was made}   operator.list   operator.remove {name}
  *   operator.set {name, role?, password?, disabled?}   operator.totp {name, on} -> {secret, uri}
  *   operator.token.add {name, role, days?} -> {token, id}   operator.token.list   operator.token.revoke {id}
+ *   breaker.list -> items [{service, tenant?, state, forced, calls, failed, slow, openings, until?}]
+ *   breaker.open / breaker.reset {service, tenant?} -> {service, tenant?, state, audited}
  *   status {}   events.list {tenant?, after?, limit?}   fsck {verify?: bool}   defender.clear {tenant, user?}
  *
  * Lists are {"items": [...]}. Unknown or mistyped arguments are GH_INVALID with a message naming them.

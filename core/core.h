@@ -6,6 +6,7 @@
 #include "core/meta.h"
 #include "core/run/loop.h"
 #include "core/vfs.h"
+#include "policy/breaker.h"
 
 struct gh_core_config {
 	struct meta_store *meta;            /* borrowed, closed by the caller after the core */
@@ -18,6 +19,7 @@ struct gh_core_config {
 	unsigned login_queue_max;           /* logins waiting for a password check; default 64 */
 	uint32_t queue_wait_ms;             /* longest wait in a queue; default 10000 */
 	bool share_off;                     /* no fair share: first come, first served */
+	struct breaker_config breaker;      /* all zero: breaker_defaults */
 	uint64_t node_cache_bytes;          /* default 64 MiB */
 	uint32_t credential_ttl_s;          /* default 300 */
 	uint64_t upload_max_bytes;          /* largest file; default 1 TiB */

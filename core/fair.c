@@ -143,15 +143,19 @@ void share_done(struct share_job *j)
 	start_all(d, next, now);
 }
 
-void share_kick(struct gh_core *c)
+void share_kick_desk(struct share_desk *d)
 {
-	struct share_desk *d = &c->share->wait;
 	const uint64_t now = gh_mono_ns();
 
 	pthread_mutex_lock(&d->lock);
 	struct gh_job *next = take_all(d, now);
 	pthread_mutex_unlock(&d->lock);
 	start_all(d, next, now);
+}
+
+void share_kick(struct gh_core *c)
+{
+	share_kick_desk(&c->share->wait);
 }
 
 /* ---- submitting ---- */

@@ -81,6 +81,10 @@ void share_done(struct share_job *j); /* on the worker, or wherever its work end
 /* What left its worker to wait for something, and kept its slot, runs again: j->run on a worker. Any thread; never blocks.
  * GH_STOPPING after share_stop. */
 GH_MUST_CHECK enum gh_status share_go_on(struct share_job *j);
+/* So many workers are held by calls that hang: as many more may run, on threads of their own (at most SHARE_LENT_MAX).
+ * The breakers' watcher tells it, with every change. */
+#define SHARE_LENT_MAX 96
+void share_lend(struct gh_core *c, bool login, unsigned held);
 void share_kick(struct gh_core *c);   /* slots have become more: who may run now runs */
 
 struct share_counts {

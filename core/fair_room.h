@@ -45,6 +45,7 @@ enum { SHARE_IN_SHARED, SHARE_IN_DEDICATED, SHARE_IN_LOGIN, SHARE_IN_LOOP };
 /* As it was set, also where the fair share is off. Takes rules_lock. */
 struct fair_tenant_rule share_rule_kept(struct share *s, uint64_t tenant);
 void share_waited(struct gh_core *c, struct tenant *t, unsigned class, uint64_t wait_ns);
+void share_kick_desk(struct share_desk *d);
 void share_shed(struct gh_core *c, struct tenant *t, unsigned where);
 
 #endif

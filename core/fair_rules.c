@@ -234,6 +234,29 @@ static unsigned threads_wanted(struct gh_core *c)
 	return sum;
 }
 
+void share_lend(struct gh_core *c, bool login, unsigned held)
+{
+	struct share *s = c->share;
+	struct share_desk *d = login ? &s->login : &s->wait;
+	const unsigned lent = held < SHARE_LENT_MAX ? held : SHARE_LENT_MAX;
+	const unsigned slots = login ? s->cfg.login_threads : s->cfg.workers;
+	unsigned threads = slots;
+
+	if (s->cfg.off)
+		return;
+	for (unsigned i = 1; !login && i < FAIR_POOLS; i++) {
+		struct share_pool p;
+		threads += share_pool_at(c, i, &p) ? p.slots : 0;
+	}
+	/* Threads first: whoever has a slot has one. */
+	if (gh_pool_grow(*d->pool, threads + lent) != GH_OK)
+		return;
+	pthread_mutex_lock(&d->lock);
+	(void)fair_pool_set(d->fair, 0, slots + lent, login ? s->cfg.login_queue_max : s->cfg.queue_max);
+	pthread_mutex_unlock(&d->lock);
+	share_kick_desk(d);
+}
+
 enum gh_status share_pool_put(struct gh_core *c, const char *name, unsigned slots, unsigned queue)
 {
 	struct share *s = c->share;

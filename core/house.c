@@ -53,6 +53,8 @@ static void fill_in_defaults(struct gh_core_config *cfg)
 		cfg->collect_grace_s = 3600;
 	if (!cfg->event_days)
 		cfg->event_days = 90;
+	if (!cfg->breaker.window_ms)
+		cfg->breaker = breaker_defaults;
 	cfg->place.host = cfg->place.host ? cfg->place.host : "";
 	cfg->place.pod = cfg->place.pod ? cfg->place.pod : "";
 	cfg->place.dc = cfg->place.dc ? cfg->place.dc : "";
@@ -91,6 +93,8 @@ static enum gh_status build(struct gh_core *c, char *err)
 		st = people_new(c->meta, &people, &c->people);
 	if (st == GH_OK)
 		st = pools_new(c);
+	if (st == GH_OK)
+		st = breakers_new(c, &c->cfg.breaker, &c->breakers);
 	if (st == GH_OK)
 		st = live_new(c, &c->live);
 	if (st == GH_OK)
@@ -140,6 +144,8 @@ enum gh_status gh_core_start(struct gh_core *c)
 	if (st == GH_OK)
 		st = live_start(c->live);
 	if (st == GH_OK)
+		st = breakers_start(c);
+	if (st == GH_OK)
 		st = upkeep_start(c, &c->upkeep);
 	return st;
 }
@@ -162,6 +168,7 @@ void gh_core_free(struct gh_core **cp)
 		return;
 	atomic_store(&c->stopping, true);
 	live_stop(c->live);
+	breakers_stop(c); /* lends workers */
 	share_stop(c);
 	gh_pool_free(&c->wait_pool); /* its jobs poke the upkeep */
 	gh_pool_free(&c->login_pool);
@@ -174,6 +181,7 @@ void gh_core_free(struct gh_core **cp)
 	node_cache_free(&c->nodes);
 	gh_rcu_barrier(); /* dropped snapshots take their tenant's lock when they go: before the tenants do */
 	live_free(&c->live);
+	breakers_free(&c->breakers);
 	tenants_free(&c->tenants);
 	people_free(&c->people);
 	gh_rcu_barrier();

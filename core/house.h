@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "core/breakers.h"
 #include "core/core.h"
 #include "core/fair_loop.h"
 #include "core/people/login.h"
@@ -38,6 +39,7 @@ struct gh_core {
 	struct upkeep *upkeep;
 	struct live *live;
 	struct share *share;
+	struct breakers *breakers;
 	struct sessions *sessions; /* live ones of all doors */
 	struct switches *switches;
 	struct operators *operators; /* who works the gate */
@@ -67,6 +69,8 @@ struct vfs_work {
 	bool counted; /* its deadline was, in its place */
 	atomic_uint fate; /* WORK_SENT, WORK_GIVEN_UP: who sets its bit first decides whether there is a commit */
 	bool may_block;
+	bool wants_blobs;     /* what it left memory for is content, not metadata */
+	struct breaker_scout scout;
 	bool fresh;           /* what the cache says was proved stale: ask the store */
 	unsigned attempts;    /* that turned out stale */
 	struct change *change; /* the operation left it to be sent, or it is on its way, or came back without success */

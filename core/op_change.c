@@ -83,7 +83,8 @@ static enum gh_status has_members(struct vfs_work *w, const struct place *p, boo
 {
 	struct meta_call call = work_call(w);
 	struct meta_page page;
-	const enum gh_status st = meta_list(w->req.core->meta, &call, w->tenant->id, p->node.id, "", 1, &page);
+	const enum gh_status st = ASK(w->req.core, SERVICE_METADATA, w->tenant->id,
+				      meta_list(w->req.core->meta, &call, w->tenant->id, p->node.id, "", 1, &page));
 	*ret = st == GH_OK && page.count > 0;
 	return st;
 }
@@ -186,7 +187,8 @@ static enum gh_status count_props(struct vfs_work *w, const struct place *p)
 	unsigned count;
 	if (!p->node.has_props)
 		return GH_OK;
-	const enum gh_status st = meta_props(w->req.core->meta, &call, w->tenant->id, p->node.id, &rows, &count);
+	const enum gh_status st = ASK(w->req.core, SERVICE_METADATA, w->tenant->id,
+				      meta_props(w->req.core->meta, &call, w->tenant->id, p->node.id, &rows, &count));
 	if (st != GH_OK)
 		return st;
 	return count + w->req.change_count > PROPS_PER_NODE_MAX ? GH_LIMIT : GH_OK;

@@ -155,7 +155,8 @@ static enum gh_status copy_page(struct tree_copy *t, uint64_t from, uint64_t to,
 	struct change ch;
 	struct gh_arena *keep = w->req.arena;
 	call.arena = t->scratch;
-	enum gh_status st = meta_list(w->req.core->meta, &call, w->tenant->id, from, after, PAGE_NODES, &page);
+	enum gh_status st = ASK(w->req.core, SERVICE_METADATA, w->tenant->id,
+				meta_list(w->req.core->meta, &call, w->tenant->id, from, after, PAGE_NODES, &page));
 	if (st != GH_OK)
 		return st;
 	w->req.arena = t->scratch; /* steps and parts of one page live as long as the page */

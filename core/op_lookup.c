@@ -11,7 +11,8 @@ static enum gh_status props_of(struct vfs_work *w, const struct meta_node *n, st
 	struct meta_call call = work_call(w);
 	struct meta_prop *rows;
 	unsigned count;
-	const enum gh_status st = meta_props(w->req.core->meta, &call, w->tenant->id, n->id, &rows, &count);
+	const enum gh_status st = ASK(w->req.core, SERVICE_METADATA, w->tenant->id,
+				      meta_props(w->req.core->meta, &call, w->tenant->id, n->id, &rows, &count));
 	if (st != GH_OK)
 		return st;
 	ret->props = gh_alloc_array(w->req.arena, count + 1, sizeof(*ret->props));
@@ -73,8 +74,10 @@ static enum gh_status page_props(struct vfs_work *w, uint64_t folder, const stru
 	struct meta_call call = work_call(w);
 	struct meta_prop *rows;
 	unsigned count;
-	enum gh_status st = meta_props_of_children(r->core->meta, &call, w->tenant->id, folder, r->after,
-						   page->nodes[page->count - 1].key, &rows, &count);
+	const char *last = page->nodes[page->count - 1].key;
+	enum gh_status st = ASK(r->core, SERVICE_METADATA, w->tenant->id,
+				meta_props_of_children(r->core->meta, &call, w->tenant->id, folder, r->after, last,
+						       &rows, &count));
 	if (st != GH_OK)
 		return st;
 	struct vfs_prop *props = gh_alloc_array(r->arena, count + 1, sizeof(*props));
@@ -167,7 +170,8 @@ enum gh_status op_list(struct vfs_work *w)
 	const unsigned most = (unsigned)core_flag(r->core, VFS_FLAG_LIST_PAGE, r->proto, r->session, true);
 	const unsigned limit = r->limit && r->limit < most ? r->limit : most;
 	r->node_count = 0;
-	st = meta_list(r->core->meta, &call, w->tenant->id, p.node.id, r->after, limit, &page);
+	st = ASK(r->core, SERVICE_METADATA, w->tenant->id,
+		 meta_list(r->core->meta, &call, w->tenant->id, p.node.id, r->after, limit, &page));
 	if (st == GH_OK)
 		st = page_show(w, &page);
 	if (st == GH_OK && (r->flags & VFS_WITH_PROPS) && page.count)
@@ -196,7 +200,8 @@ enum gh_status op_quota(struct vfs_work *w)
 		return GH_AGAIN;
 	struct meta_call call = work_call(w);
 	uint64_t files;
-	st = meta_usage(r->core->meta, &call, w->tenant->id, &r->quota_used, &files);
+	st = ASK(r->core, SERVICE_METADATA, w->tenant->id,
+		 meta_usage(r->core->meta, &call, w->tenant->id, &r->quota_used, &files));
 	if (st != GH_OK)
 		return st;
 	struct blob_space space;

@@ -13,6 +13,8 @@ static enum gh_status read_inline(struct vfs_work *w, uint64_t length)
 	for (size_t done = 0, n; done < length; done += n) {
 		const enum gh_status st =
 			content_read(r->content, r->offset + done, buf + done, length - done, w->may_block, &n);
+		if (st == GH_AGAIN)
+			w->wants_blobs = true;
 		if (st != GH_OK)
 			return st == GH_END ? GH_DAMAGED : st;
 	}
@@ -42,7 +44,9 @@ static enum gh_status open_version(struct vfs_work *w, const struct meta_node *n
 		content_pull_only(r->content);
 	const uint64_t rest = n->size - r->offset;
 	const uint64_t length = r->length < rest ? r->length : rest;
-	return length <= r->inline_max ? read_inline(w, length) : GH_OK;
+	if (length <= r->inline_max)
+		return read_inline(w, length);
+	return content_available(r->content, r->offset, &r->retry_after_s);
 }
 
 enum gh_status op_read(struct vfs_work *w)

@@ -64,6 +64,10 @@ enum gh_status op_write_begin(struct vfs_work *w)
 		return st;
 	if (r->declared != UINT64_MAX && r->declared > r->core->cfg.upload_max_bytes)
 		return GH_TOOLARGE;
+	const unsigned content = r->declared ? 1u << SERVICE_BLOBS : 0;
+	st = breakers_shut(r->core, 1u << SERVICE_METADATA | content, w->tenant->id, &r->retry_after_s, NULL);
+	if (st != GH_OK)
+		return st; /* before a body is sent that could not be kept */
 	r->created = !p.exists;
 	vfs_upload_abort(&r->upload); /* an earlier attempt's */
 	r->upload = upload_new(w);

@@ -1,6 +1,8 @@
 /* The operation table and the functions behind it. A new operation is a row in ops.tbl.h and a function. */
 #include "core/house.h"
 
+_Static_assert(SERVICE_METADATA == 0 && SERVICE_BLOBS == 1, "the bits in ops.tbl.h");
+
 const struct vfs_op_row vfs_ops[VFS_OP_COUNT] = {
 #define X(sym, name, class, path, parent, dest, destparent, services, mutates, fast) \
 	[VFS_##sym] = { name, class, path, parent, dest, destparent, services, mutates, fast },

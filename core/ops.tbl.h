@@ -4,7 +4,7 @@
  * path; "dest" when something at the destination is replaced (for file onto file: WRITE alone); "destparent" when
  * something new appears there. Tree operations (REMOVE, MOVE, COPY) need the path rights on everything below, all or
  * nothing. 0 = none. fast: may complete on the loop when memory holds everything.
- * services: M metadata, B blobs.
+ * services: M metadata, B blobs; bits 1 << enum service (core/breakers.h).
  */
 #define M 1
 #define B 2

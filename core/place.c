@@ -48,7 +48,8 @@ static enum gh_status walk_store(struct vfs_work *w, struct place *p)
 	/* Only the first one's parent is known before the read, so only that one may enter the cache now. The next walk
 	 * finds it there and brings in the next: a chain is held whole after as many visits as it is deep. */
 	const uint32_t mark = node_cache_mark(c->nodes, w->tenant->id, p->ids[p->found], comp[0].key, comp[0].key_len);
-	enum gh_status st = meta_resolve(c->meta, &call, w->tenant->id, p->ids[p->found], comp, n, &nodes, &found);
+	enum gh_status st = ASK(c, SERVICE_METADATA, w->tenant->id,
+				meta_resolve(c->meta, &call, w->tenant->id, p->ids[p->found], comp, n, &nodes, &found));
 	if (st != GH_OK)
 		return st;
 	for (unsigned i = 0; i < found; i++) {
@@ -83,7 +84,7 @@ static enum gh_status find_root(struct vfs_work *w, struct place *p)
 	struct meta_call call = work_call(w);
 	struct meta_node *n;
 	const uint32_t mark = node_cache_mark(c->nodes, t->id, 0, "", 0);
-	st = meta_node_get(c->meta, &call, t->id, t->root, &n);
+	st = ASK(c, SERVICE_METADATA, t->id, meta_node_get(c->meta, &call, t->id, t->root, &n));
 	if (st != GH_OK)
 		return st;
 	n->name = n->key = "";

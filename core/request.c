@@ -103,6 +103,7 @@ void vfs_req_free(struct vfs_req **rp)
 	struct vfs_work *w = work_of(r);
 	if (w->pending && leave_queue(w, &r->status, &r->retry_after_s)) {
 		r->status = GH_GONE; /* it had not begun */
+		breaker_scout_home(&w->scout);
 		gh_timer_cancel(&w->timer);
 		if (!w->counted)
 			count_result(w);
@@ -146,7 +147,14 @@ struct meta_call work_call(const struct vfs_work *w)
 enum gh_status work_settle(struct vfs_work *w)
 {
 	const struct blob_ops *ops = w->req.core->blob_ops;
-	return ops->settle ? ops->settle(w->req.core->blobs, &w->stored_ticket) : GH_OK;
+	struct breaker_pass pass;
+	if (!ops->settle)
+		return GH_OK;
+	if (!w->stored_ticket.at)
+		return ops->settle(w->req.core->blobs, &w->stored_ticket);
+	/* Whoever leads syncs for all that wait: what comes of it is nobody's in particular. */
+	breakers_watch(w->req.core, SERVICE_BLOBS, 0, &pass);
+	return breakers_leave(&pass, ops->settle(w->req.core->blobs, &w->stored_ticket));
 }
 
 /* ---- running ---- */
@@ -204,6 +212,11 @@ static enum gh_status run_attempts(struct vfs_work *w)
 /* For people, where a number is not shown otherwise (FTP). */
 static void say_when(struct vfs_req *r)
 {
+	if (r->status == GH_TRIPPED && !r->retry_after_s)
+		r->retry_after_s = breakers_retry_s(r->core, r->session ? r->session->tenant->id : 0);
+	if (r->status == GH_TRIPPED && !r->message)
+		r->message = gh_printf(r->arena, "A service behind this one is being given a rest; try again in %u s.",
+				       r->retry_after_s);
 	if (r->status == GH_OVERSHARE && !r->message)
 		r->message = gh_printf(r->arena, "More than your share is waiting already; try again in %u s.",
 				       r->retry_after_s);
@@ -213,6 +226,7 @@ static void at_home(struct vfs_work *w)
 {
 	struct gh_core *c = w->req.core;
 	w->pending = false;
+	breaker_scout_home(&w->scout);
 	gh_timer_cancel(&w->timer);
 	say_when(&w->req);
 	if (!w->counted)
@@ -351,6 +365,7 @@ static enum vfs_submitted pending(struct vfs_work *w, uint32_t deadline_ms)
 static enum vfs_submitted finish_here(struct vfs_work *w, enum gh_status st)
 {
 	w->req.status = st;
+	breaker_scout_home(&w->scout);
 	say_when(&w->req);
 	count_result(w);
 	return VFS_DONE;
@@ -366,11 +381,26 @@ static const char *login_whom(struct vfs_req *r)
 	return at ? at + 1 : r->host;
 }
 
+/* What it will ask of which service, as far as that is known: what begins on its loop has found out what it lacks. */
+static unsigned services_wanted(const struct vfs_work *w)
+{
+	const struct vfs_op_row *row = &vfs_ops[w->req.op];
+	if (row->fast)
+		return 1u << (w->wants_blobs ? SERVICE_BLOBS : SERVICE_METADATA);
+	if (w->req.upload && !vfs_upload_received(w->req.upload))
+		return 1u << SERVICE_METADATA;
+	return row->services;
+}
+
 /* Into the queue in front of the workers. */
 static enum gh_status hand_over(struct vfs_work *w)
 {
 	struct vfs_req *r = &w->req;
 	const enum vfs_class class = vfs_ops[r->op].class;
+	const uint64_t tenant = r->session ? r->session->tenant->id : 0;
+	const enum gh_status shut = breakers_shut(r->core, services_wanted(w), tenant, &r->retry_after_s, &w->scout);
+	if (shut != GH_OK)
+		return shut;
 	w->may_block = true;
 	w->job.run = run_on_worker;
 	w->job.out = put_out_of_desk;

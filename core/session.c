@@ -109,11 +109,41 @@ static enum gh_status welcome(struct vfs_work *w, struct tenant *t, const struct
 	return GH_OK;
 }
 
+/* The calls that a login makes to the store pass by the breaker of its tenant; the password check between them does not. */
+struct login_calls {
+	struct gh_core *core;
+	uint64_t tenant;
+	struct breaker_pass pass;
+};
+
+static enum gh_status call_enter(void *arg)
+{
+	struct login_calls *l = arg;
+	return breakers_enter(l->core, SERVICE_METADATA, l->tenant, &l->pass);
+}
+
+static enum gh_status call_leave(void *arg, enum gh_status st)
+{
+	struct login_calls *l = arg;
+	return breakers_leave(&l->pass, st);
+}
+
+static void guard_calls(struct people_ask *ask, struct login_calls *l, struct gh_core *c)
+{
+	l->core = c;
+	l->tenant = ask->tenant;
+	ask->enter = call_enter;
+	ask->leave = call_leave;
+	ask->arg = l;
+}
+
 static enum gh_status verify(struct vfs_work *w, struct tenant *t, struct people_ask *ask)
 {
 	struct vfs_req *r = &w->req;
 	struct people_answer who = { 0 };
 	struct meta_call call = work_call(w);
+	struct login_calls calls;
+	guard_calls(ask, &calls, r->core);
 	ask->now_us = gh_real_us();
 	const enum gh_status st = people_login(r->core->people, &call, ask, &who);
 	switch (st) {
@@ -189,6 +219,8 @@ enum gh_status session_still(struct vfs_work *w)
 	if (st != GH_OK)
 		return st;
 	ask.user_key = name.key;
+	struct login_calls calls;
+	guard_calls(&ask, &calls, w->req.core);
 	st = people_still(w->req.core->people, &call, &ask, s->user, &s->proof, &gen);
 	if (st == GH_OK)
 		atomic_store(&s->user_gen, gen);

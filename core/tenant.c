@@ -62,6 +62,7 @@ static void tenant_free(struct tenant *t)
 	rights_unref(&t->rights);
 	locks_unref(&t->locks);
 	pthread_mutex_destroy(&t->load);
+	pthread_mutex_destroy(&t->tries);
 	free(t);
 }
 
@@ -165,6 +166,7 @@ static struct tenant *tenant_make(const struct meta_tenant *row)
 	snprintf(t->name, sizeof(t->name), "%s", row->name);
 	atomic_store(&t->tree_gen, row->tree_gen);
 	pthread_mutex_init(&t->load, NULL);
+	pthread_mutex_init(&t->tries, NULL);
 	return t;
 }
 
@@ -210,7 +212,7 @@ enum gh_status tenant_get(struct gh_core *c, const char *name, struct tenant **r
 		return GH_NOMEM;
 	struct meta_call call = { .arena = a, .op = "tenant" };
 	struct meta_tenant *row;
-	enum gh_status st = meta_tenant_by_name(c->meta, &call, name, &row);
+	enum gh_status st = ASK(c, SERVICE_METADATA, 0, meta_tenant_by_name(c->meta, &call, name, &row));
 	if (st == GH_OK)
 		st = tenant_refresh(c, row, ret);
 	gh_arena_free(&a);
@@ -243,10 +245,11 @@ enum gh_status tenants_load(struct gh_core *c)
 
 static void rights_destroy(struct rights *r)
 {
-	/* The trie's counts are not atomic: whoever loads or frees for this tenant holds its lock. */
-	pthread_mutex_lock(&r->tenant->load);
+	/* The tries' counts are not atomic. Not the lock of the loader, who may hang: this runs where memory is reclaimed
+	 * for all. */
+	pthread_mutex_lock(&r->tenant->tries);
 	acl_trie_unref(&r->trie);
-	pthread_mutex_unlock(&r->tenant->load);
+	pthread_mutex_unlock(&r->tenant->tries);
 	gh_arena_free(&r->arena);
 	free(r);
 }
@@ -369,10 +372,13 @@ static enum gh_status rights_load(struct gh_core *c, struct tenant *t, struct ri
 	struct meta_call call = { .arena = r->arena, .op = "rights" };
 	struct meta_rights *m;
 	enum gh_status st = r->arena ? meta_rights_load(c->meta, &call, t->id, &m) : GH_NOMEM;
+	pthread_mutex_lock(&t->tries);
 	if (st == GH_OK)
 		st = rights_fill(t, r, m);
-	if (st != GH_OK) {
+	if (st != GH_OK)
 		acl_trie_unref(&r->trie);
+	pthread_mutex_unlock(&t->tries);
+	if (st != GH_OK) {
 		gh_arena_free(&r->arena);
 		free(r);
 		return st;
@@ -391,15 +397,9 @@ static struct rights *rights_ref_published(struct tenant *t)
 	return r;
 }
 
-enum gh_status rights_get(struct gh_core *c, struct tenant *t, bool may_block, struct rights **ret)
+/* One loader at a time; who waits for it waits for the store. */
+static enum gh_status rights_load_or_wait(struct gh_core *c, struct tenant *t, struct rights **ret)
 {
-	if (!may_block) {
-		*ret = gh_rcu_read(&t->rights);
-		return *ret ? GH_OK : GH_AGAIN;
-	}
-	*ret = rights_ref_published(t);
-	if (*ret)
-		return GH_OK;
 	pthread_mutex_lock(&t->load);
 	*ret = rights_ref_published(t);
 	enum gh_status st = GH_OK;
@@ -415,6 +415,18 @@ enum gh_status rights_get(struct gh_core *c, struct tenant *t, bool may_block, s
 	}
 	pthread_mutex_unlock(&t->load);
 	return st;
+}
+
+enum gh_status rights_get(struct gh_core *c, struct tenant *t, bool may_block, struct rights **ret)
+{
+	if (!may_block) {
+		*ret = gh_rcu_read(&t->rights);
+		return *ret ? GH_OK : GH_AGAIN;
+	}
+	*ret = rights_ref_published(t);
+	if (*ret)
+		return GH_OK;
+	return ASK(c, SERVICE_METADATA, t->id, rights_load_or_wait(c, t, ret));
 }
 
 void tenant_drop_rights(struct tenant *t)
@@ -469,15 +481,9 @@ static struct locks *locks_ref_published(struct tenant *t)
 	return l;
 }
 
-enum gh_status locks_get(struct gh_core *c, struct tenant *t, bool may_block, struct locks **ret)
+/* One loader at a time; who waits for it waits for the store. */
+static enum gh_status locks_load_or_wait(struct gh_core *c, struct tenant *t, struct locks **ret)
 {
-	if (!may_block) {
-		*ret = gh_rcu_read(&t->locks);
-		return *ret ? GH_OK : GH_AGAIN;
-	}
-	*ret = locks_ref_published(t);
-	if (*ret)
-		return GH_OK;
 	pthread_mutex_lock(&t->load);
 	*ret = locks_ref_published(t);
 	enum gh_status st = GH_OK;
@@ -493,6 +499,18 @@ enum gh_status locks_get(struct gh_core *c, struct tenant *t, bool may_block, st
 	}
 	pthread_mutex_unlock(&t->load);
 	return st;
+}
+
+enum gh_status locks_get(struct gh_core *c, struct tenant *t, bool may_block, struct locks **ret)
+{
+	if (!may_block) {
+		*ret = gh_rcu_read(&t->locks);
+		return *ret ? GH_OK : GH_AGAIN;
+	}
+	*ret = locks_ref_published(t);
+	if (*ret)
+		return GH_OK;
+	return ASK(c, SERVICE_METADATA, t->id, locks_load_or_wait(c, t, ret));
 }
 
 void tenant_drop_locks(struct tenant *t)

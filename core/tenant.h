@@ -54,7 +54,8 @@ struct tenant {
 	uint64_t trash, route_epoch;
 	char name[64];
 	atomic_uint rights_drops, locks_drops; /* a load that began before a drop is not published */
-	pthread_mutex_t load;                  /* one loader at a time; also owns the trie's reference counts */
+	pthread_mutex_t load;                  /* one loader at a time, as long as the store takes */
+	pthread_mutex_t tries;                 /* the tries' reference counts; held for moments */
 	struct tenant *_Atomic next_id, *_Atomic next_name;
 	struct live_tally live; /* what it does, counted */
 };

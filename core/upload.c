@@ -166,7 +166,8 @@ static enum gh_status open_stage(struct vfs_upload *u)
 {
 	const struct blob_ops *ops = u->core->blob_ops;
 	const uint64_t expect = u->declared == UINT64_MAX ? 0 : u->declared;
-	enum gh_status st = ops->stage_begin(u->core->blobs, u->tenant, u->blob, expect, &u->stage);
+	enum gh_status st = ASK(u->core, SERVICE_BLOBS, u->tenant,
+				ops->stage_begin(u->core->blobs, u->tenant, u->blob, expect, &u->stage));
 	if (st == GH_OK && u->mem_len)
 		st = ops->stage_write(u->stage, u->mem, u->mem_len);
 	free(u->mem);
@@ -201,12 +202,19 @@ static void out_of_queue(struct share_job *job, enum gh_status st, uint32_t retr
 	gh_loop_post(u->loop, &u->task);
 }
 
+/* Write-back has time: while the store rests it is left out. */
+static enum gh_status flush_stage(struct vfs_upload *u)
+{
+	const enum gh_status st = ASK(u->core, SERVICE_BLOBS, u->tenant, u->core->blob_ops->stage_flush(u->stage));
+	return st == GH_TRIPPED ? GH_OK : st;
+}
+
 static void run_job(struct share_job *job)
 {
 	struct vfs_upload *u = (struct vfs_upload *)((char *)job - offsetof(struct vfs_upload, job));
 	pthread_mutex_lock(&u->lock);
 	if (!u->taken)
-		u->error = u->stage ? u->core->blob_ops->stage_flush(u->stage) : open_stage(u);
+		u->error = u->stage ? flush_stage(u) : open_stage(u);
 	pthread_mutex_unlock(&u->lock);
 	share_done(job);
 	u->task.fn = job_done;
@@ -251,6 +259,7 @@ static enum gh_status push_stage(struct vfs_upload *u, const void *data, size_t 
 {
 	enum gh_status st = u->core->blob_ops->stage_write(u->stage, data, len);
 	if (st != GH_OK) {
+		breakers_failed(u->core, SERVICE_BLOBS, u->tenant, st);
 		u->error = st;
 		return st;
 	}
@@ -309,9 +318,12 @@ static enum gh_status store_small(struct vfs_upload *u, struct blob_loc *ret_loc
 {
 	const struct blob_ops *ops = u->core->blob_ops;
 	gh_metric_add(GH_M_BLOB_PUTS, 0, 1);
-	if (!ops->put_ahead)
-		return ops->put(u->core->blobs, u->tenant, u->blob, u->mem, u->mem_len, ret_loc);
-	return ops->put_ahead(u->core->blobs, u->tenant, u->blob, u->mem, u->mem_len, ret_loc, ret_ticket);
+	/* As a probe it is to tell whether bytes become durable. */
+	if (!ops->put_ahead || !breakers_closed(u->core, SERVICE_BLOBS, u->tenant))
+		return ASK(u->core, SERVICE_BLOBS, u->tenant,
+			   ops->put(u->core->blobs, u->tenant, u->blob, u->mem, u->mem_len, ret_loc));
+	return ASK(u->core, SERVICE_BLOBS, u->tenant,
+		   ops->put_ahead(u->core->blobs, u->tenant, u->blob, u->mem, u->mem_len, ret_loc, ret_ticket));
 }
 
 enum gh_status upload_store(struct vfs_upload *u, struct meta_part *ret, uint32_t *ret_crc,
@@ -327,7 +339,7 @@ enum gh_status upload_store(struct vfs_upload *u, struct meta_part *ret, uint32_
 	if (u->error != GH_OK) {
 		st = u->error;
 	} else if (u->stage) {
-		st = ops->stage_commit(&u->stage, &ret->loc, ret_crc);
+		st = ASK(u->core, SERVICE_BLOBS, u->tenant, ops->stage_commit(&u->stage, &ret->loc, ret_crc));
 		gh_metric_add(GH_M_BLOB_PUTS, 1, 1);
 	} else if (u->mem_len) {
 		*ret_crc = gh_crc32c(0, u->mem, u->mem_len);

@@ -22,11 +22,13 @@ struct blob_backend {
 
 struct blob_stage {
 	struct blob_backend *be;
+	uint64_t tenant;
 	struct blob_stage *inner;
 };
 
 struct blob_reader {
 	struct blob_backend *be;
+	uint64_t tenant;
 	struct blob_reader *inner;
 };
 
@@ -105,6 +107,13 @@ const struct blob_ops *blob_fault_inner(struct blob_backend *be, struct blob_bac
 	return be->ops;
 }
 
+static blob_fault_fn *asked; /* set before a backend is opened */
+
+void blob_fault_ask(blob_fault_fn *fn)
+{
+	asked = fn;
+}
+
 /* What is to happen to this call; waits where that is the fault. Only FAIL and LOSE are left to the caller. */
 static struct blob_fault fate(struct blob_backend *be, enum blob_fault_op op)
 {
@@ -132,11 +141,15 @@ static struct blob_fault fate(struct blob_backend *be, enum blob_fault_op op)
 	return f;
 }
 
-/* Runs `call` (an expression giving a status) as fate wills. */
-#define FATED(be, op, call) \
+/* Runs `call` (an expression giving a status) as fate, and whoever is asked, will. */
+#define FATED(be, op, tenant, may_block, call) \
 	({ \
 		const struct blob_fault fate_ = fate(be, op); \
-		enum gh_status status_ = fate_.how == BLOB_FAULT_FAIL ? fate_.status : (call); \
+		enum gh_status status_ = fate_.how == BLOB_FAULT_FAIL ? fate_.status : \
+					 asked			      ? asked(op, tenant, may_block) : \
+									GH_OK; \
+		if (status_ == GH_OK) \
+			status_ = (call); \
 		if (fate_.how == BLOB_FAULT_LOSE) \
 			status_ = fate_.status; \
 		status_; \
@@ -145,7 +158,32 @@ static struct blob_fault fate(struct blob_backend *be, enum blob_fault_op op)
 static enum gh_status fault_put(struct blob_backend *be, uint64_t tenant, uint64_t id, const void *data, size_t len,
 				struct blob_loc *ret_loc)
 {
-	return FATED(be, BLOB_FAULT_PUT, be->ops->put(be->inner, tenant, id, data, len, ret_loc));
+	return FATED(be, BLOB_FAULT_PUT, tenant, true, be->ops->put(be->inner, tenant, id, data, len, ret_loc));
+}
+
+/* Where the wrapped one has no such thing it is a put; it fails as one in any case. */
+static enum gh_status fault_put_ahead(struct blob_backend *be, uint64_t tenant, uint64_t id, const void *data, size_t len,
+				      struct blob_loc *ret_loc, struct blob_ticket *ret_ticket)
+{
+	*ret_ticket = (struct blob_ticket){ .at = NULL };
+	if (!be->ops->put_ahead)
+		return fault_put(be, tenant, id, data, len, ret_loc);
+	return FATED(be, BLOB_FAULT_PUT, tenant, true,
+		     be->ops->put_ahead(be->inner, tenant, id, data, len, ret_loc, ret_ticket));
+}
+
+/* What is outstanding is settled in any case: the wrapped backend counts on it. */
+static enum gh_status fault_settle(struct blob_backend *be, struct blob_ticket *t)
+{
+	enum gh_status st, real;
+
+	if (!t->at)
+		return t->failed;
+	st = FATED(be, BLOB_FAULT_SETTLE, 0, true, GH_OK);
+	real = be->ops->settle(be->inner, t);
+	if (real == GH_OK && st != GH_OK)
+		t->failed = st;
+	return real != GH_OK ? real : st;
 }
 
 static size_t fault_put_max(struct blob_backend *be)
@@ -162,7 +200,8 @@ static enum gh_status fault_stage_begin(struct blob_backend *be, uint64_t tenant
 	if (!st)
 		return GH_NOMEM;
 	st->be = be;
-	status = FATED(be, BLOB_FAULT_STAGE_BEGIN,
+	st->tenant = tenant;
+	status = FATED(be, BLOB_FAULT_STAGE_BEGIN, tenant, true,
 		       be->ops->stage_begin(be->inner, tenant, id, expect_bytes, &st->inner));
 	if (status != GH_OK) {
 		be->ops->stage_abort(&st->inner);
@@ -175,12 +214,12 @@ static enum gh_status fault_stage_begin(struct blob_backend *be, uint64_t tenant
 
 static enum gh_status fault_stage_write(struct blob_stage *st, const void *data, size_t len)
 {
-	return FATED(st->be, BLOB_FAULT_STAGE_WRITE, st->be->ops->stage_write(st->inner, data, len));
+	return FATED(st->be, BLOB_FAULT_STAGE_WRITE, st->tenant, false, st->be->ops->stage_write(st->inner, data, len));
 }
 
 static enum gh_status fault_stage_flush(struct blob_stage *st)
 {
-	return FATED(st->be, BLOB_FAULT_STAGE_FLUSH, st->be->ops->stage_flush(st->inner));
+	return FATED(st->be, BLOB_FAULT_STAGE_FLUSH, st->tenant, true, st->be->ops->stage_flush(st->inner));
 }
 
 static void fault_stage_abort(struct blob_stage **stp)
@@ -197,7 +236,7 @@ static void fault_stage_abort(struct blob_stage **stp)
 static enum gh_status fault_stage_commit(struct blob_stage **stp, struct blob_loc *ret_loc, uint32_t *ret_crc)
 {
 	struct blob_stage *st = *stp;
-	enum gh_status status = FATED(st->be, BLOB_FAULT_STAGE_COMMIT,
+	enum gh_status status = FATED(st->be, BLOB_FAULT_STAGE_COMMIT, st->tenant, true,
 				      st->be->ops->stage_commit(&st->inner, ret_loc, ret_crc));
 
 	fault_stage_abort(stp); /* what FAIL has left */
@@ -214,7 +253,8 @@ static enum gh_status fault_reader_open(struct blob_backend *be, uint64_t tenant
 	if (!r)
 		return GH_NOMEM;
 	r->be = be;
-	st = FATED(be, BLOB_FAULT_READER_OPEN,
+	r->tenant = tenant;
+	st = FATED(be, BLOB_FAULT_READER_OPEN, tenant, may_block,
 		   be->ops->reader_open(be->inner, tenant, id, loc, size, may_block, &r->inner));
 	if (st != GH_OK) {
 		be->ops->reader_close(&r->inner);
@@ -228,7 +268,7 @@ static enum gh_status fault_reader_open(struct blob_backend *be, uint64_t tenant
 static enum gh_status fault_reader_read(struct blob_reader *r, uint64_t offset, void *buf, size_t len, bool may_block,
 					size_t *ret_n)
 {
-	return FATED(r->be, BLOB_FAULT_READER_READ,
+	return FATED(r->be, BLOB_FAULT_READER_READ, r->tenant, may_block,
 		     r->be->ops->reader_read(r->inner, offset, buf, len, may_block, ret_n));
 }
 
@@ -254,24 +294,24 @@ static void fault_reader_close(struct blob_reader **rp)
 static enum gh_status fault_remove(struct blob_backend *be, uint64_t tenant, uint64_t id, const struct blob_loc *loc,
 				   uint64_t size)
 {
-	return FATED(be, BLOB_FAULT_REMOVE, be->ops->remove(be->inner, tenant, id, loc, size));
+	return FATED(be, BLOB_FAULT_REMOVE, tenant, true, be->ops->remove(be->inner, tenant, id, loc, size));
 }
 
 static enum gh_status fault_iterate(struct blob_backend *be, blob_object_fn *fn, void *arg)
 {
-	return FATED(be, BLOB_FAULT_ITERATE, be->ops->iterate(be->inner, fn, arg));
+	return FATED(be, BLOB_FAULT_ITERATE, 0, true, be->ops->iterate(be->inner, fn, arg));
 }
 
 static enum gh_status fault_verify(struct blob_backend *be, uint64_t tenant, uint64_t id, const struct blob_loc *loc,
 				   uint64_t size, char *msg)
 {
 	msg[0] = '\0';
-	return FATED(be, BLOB_FAULT_VERIFY, be->ops->verify(be->inner, tenant, id, loc, size, msg));
+	return FATED(be, BLOB_FAULT_VERIFY, tenant, true, be->ops->verify(be->inner, tenant, id, loc, size, msg));
 }
 
 static enum gh_status fault_space(struct blob_backend *be, struct blob_space *ret)
 {
-	return FATED(be, BLOB_FAULT_SPACE, be->ops->space(be->inner, ret));
+	return FATED(be, BLOB_FAULT_SPACE, 0, false, be->ops->space(be->inner, ret));
 }
 
 /* No BLOB_CAP_FD: what passes by sendfile could not be made to fail. */
@@ -283,6 +323,8 @@ const struct blob_ops blob_ops_fault = {
 	.open = fault_open,
 	.close = fault_close,
 	.put = fault_put,
+	.put_ahead = fault_put_ahead,
+	.settle = fault_settle,
 	.put_max = fault_put_max,
 	.stage_begin = fault_stage_begin,
 	.stage_write = fault_stage_write,

@@ -14,7 +14,8 @@
 #include "core/blob.h"
 
 enum blob_fault_op {
-	BLOB_FAULT_PUT,
+	BLOB_FAULT_PUT, /* and put_ahead */
+	BLOB_FAULT_SETTLE,
 	BLOB_FAULT_STAGE_BEGIN,
 	BLOB_FAULT_STAGE_WRITE,
 	BLOB_FAULT_STAGE_FLUSH,
@@ -53,6 +54,11 @@ void blob_fault_clear(struct blob_backend *be);
 /* Calls of op since open; and how many wait in HANG at this moment. */
 unsigned blob_fault_calls(struct blob_backend *be, enum blob_fault_op op);
 unsigned blob_fault_hanging(struct blob_backend *be);
+/* Somebody who is asked before every call, of every backend that is opened after this: GH_OK lets it go on, anything else
+ * is its answer. It may wait, but where may_block is false (then GH_AGAIN sends the caller to a worker). tenant 0: the
+ * call is nobody's in particular. */
+typedef enum gh_status blob_fault_fn(enum blob_fault_op op, uint64_t tenant, bool may_block);
+void blob_fault_ask(blob_fault_fn *fn);
 /* What it wraps. */
 const struct blob_ops *blob_fault_inner(struct blob_backend *be, struct blob_backend **ret_inner);
 

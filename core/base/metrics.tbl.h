@@ -29,6 +29,11 @@ X(FAIR_WAIT, "share_wait_seconds", HISTOGRAM, "class", "login lookup list read w
 X(FAIR_WAITING, "share_waiting", GAUGE, "pool", "shared dedicated login loop", "Operations waiting, by where: the shared pool of workers, dedicated pools, password checks, the loops.")
 X(FAIR_RUNNING, "share_running", GAUGE, "pool", "shared dedicated login loop", "Workers at work, by pool.")
 X(FAIR_SHED, "share_shed_total", COUNTER, "pool", "shared dedicated login loop", "Operations refused because their tenant had more waiting than its share when a queue was full, or waited too long.")
+/* enum service order */
+X(BREAKER_STATE, "breaker_state", GAUGE, "service", "metadata blobs", "The service's circuit breaker: 0 closed, 1 letting probes through, 2 open.")
+X(BREAKER_OPENINGS, "breaker_openings_total", COUNTER, "service", "metadata blobs", "Times that a service's breaker opened.")
+X(BREAKER_TENANT_OPENINGS, "breaker_tenant_openings_total", COUNTER, "service", "metadata blobs", "Times that a tenant's breaker for the service opened.")
+X(BREAKER_REFUSED, "breaker_refused_total", COUNTER, "service", "metadata blobs", "Operations and calls refused because a breaker was open.")
 X(COLLECTED, "collected_blobs_total", COUNTER, "kind", "dead orphan staging", "Blobs removed by the collector.")
 X(DAMAGED, "damaged_total", COUNTER, NULL, NULL, "Reads that met a wrong checksum.")
 X(STARTED, "start_time_seconds", GAUGE, NULL, NULL, "When the gateway started, in seconds since 1970.")

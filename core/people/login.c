@@ -84,6 +84,16 @@ static void tell_defender(struct people *p, const struct people_ask *ask, bool r
 	pthread_mutex_unlock(&p->defender_lock);
 }
 
+static enum gh_status enter(const struct people_ask *ask)
+{
+	return ask->enter ? ask->enter(ask->arg) : GH_OK;
+}
+
+static enum gh_status leave(const struct people_ask *ask, enum gh_status st)
+{
+	return ask->leave ? ask->leave(ask->arg, st) : st;
+}
+
 /* The user of that key. GH_OK with *ret NULL: there is none. */
 static enum gh_status load_user(struct people *p, struct meta_call *c, const struct people_ask *ask,
 				struct meta_user **ret)
@@ -93,7 +103,10 @@ static enum gh_status load_user(struct people *p, struct meta_call *c, const str
 	*ret = NULL;
 	if (!ask->tenant)
 		return GH_OK;
-	st = meta_user_by_name(p->meta, c, ask->tenant, ask->user_key, ret);
+	st = enter(ask);
+	if (st != GH_OK)
+		return st;
+	st = leave(ask, meta_user_by_name(p->meta, c, ask->tenant, ask->user_key, ret));
 	if (st != GH_NOTFOUND)
 		return st;
 	*ret = NULL;
@@ -111,7 +124,10 @@ static enum gh_status load_token(struct people *p, struct meta_call *c, const st
 	*ret = NULL;
 	if (!ask->tenant)
 		return GH_OK;
-	st = meta_tokens(p->meta, c, ask->tenant, u ? u->id : 0, &tokens, &count);
+	st = enter(ask);
+	if (st != GH_OK)
+		return st;
+	st = leave(ask, meta_tokens(p->meta, c, ask->tenant, u ? u->id : 0, &tokens, &count));
 	if (st == GH_NOTFOUND)
 		return GH_OK;
 	for (unsigned i = 0; st == GH_OK && i < count; i++) {

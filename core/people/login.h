@@ -32,6 +32,10 @@ struct people_ask {
 	uint64_t prefix; /* vfs_peer_prefix */
 	uint64_t now_ns; /* monotonic */
 	int64_t now_us;  /* the clock on the wall, for the expiry of app passwords */
+	/* Around each call of the store; NULL: it is asked at once. What enter refuses is the answer. */
+	enum gh_status (*enter)(void *arg);
+	enum gh_status (*leave)(void *arg, enum gh_status st);
+	void *arg;
 };
 
 /* What is kept of the secret that was right, so that it can be asked later whether it still is. */

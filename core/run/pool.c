@@ -30,6 +30,13 @@ struct gh_pool {
 	pthread_t thread[];
 };
 
+static _Thread_local unsigned here; /* set once, when the thread begins */
+
+unsigned gh_pool_here(void)
+{
+	return here;
+}
+
 void gh_pool_online(void)
 {
 	gh_rcu_online();
@@ -91,6 +98,7 @@ static void *worker(void *arg)
 
 	const struct sched_param normal = { .sched_priority = 0 };
 
+	here = 1 + p->label;
 	pthread_setname_np(pthread_self(), p->name);
 	/* Being woken is no reason to push a loop, or the worker that does the waking for many, off its CPU. */
 	(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &normal);

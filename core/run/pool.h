@@ -16,13 +16,15 @@ struct gh_job {
 GH_MUST_CHECK enum gh_status gh_pool_new(const char *name, unsigned label, unsigned threads, unsigned queue_max,
 					 struct gh_pool **ret_pool);
 /* More threads, up to so many in all (at most POOL_GROW_MAX more than it was made with); never fewer. */
-#define POOL_GROW_MAX 160
+#define POOL_GROW_MAX 256
 GH_MUST_CHECK enum gh_status gh_pool_grow(struct gh_pool *p, unsigned threads);
 /* GH_OK, or GH_BUSY when queue_max jobs wait already, or GH_STOPPING. Never blocks. Any thread. */
 GH_MUST_CHECK enum gh_status gh_pool_submit(struct gh_pool *p, struct gh_job *job);
 /* Around what reads RCU-protected pointers in a job; nothing in between may block. */
 void gh_pool_online(void);
 void gh_pool_offline(void);
+/* Which pool does this thread belong to: 1 + its label; 0: none. */
+unsigned gh_pool_here(void);
 unsigned gh_pool_waiting(const struct gh_pool *p);
 /* Runs what waits, joins, frees. Leaves NULL behind. */
 void gh_pool_free(struct gh_pool **p);

@@ -128,6 +128,10 @@ const struct cli_command cli_commands[] = {
 	{ "operator token list", "operator.token.list", "", 0, "tokens of programs", NULL },
 	{ "operator token revoke", "operator.token.revoke", "ID", 0, "end a token", NULL },
 
+	{ "breaker list", "breaker.list", "", 0, "circuit breakers: which service gets a rest, for whom", NULL },
+	{ "breaker open", "breaker.open", "SERVICE [TENANT]", 0, "nobody, or not that tenant, asks it until reset", NULL },
+	{ "breaker reset", "breaker.reset", "SERVICE [TENANT]", 0, "close it: the service is asked again", NULL },
+
 	{ "status", "status", "", O_WATCH, "what a running gateway is doing", cli_status },
 	{ "doctor", "doctor", "", 0, "is all well: configuration, ports, clocks, disk, schema; running or not", cli_doctor },
 	{ "fsck", "fsck", "", O_VERIFY, "check everything that is stored; also on a directory nobody serves", cli_fsck },

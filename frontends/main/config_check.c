@@ -104,6 +104,8 @@ enum gh_status config_check(const struct config *c, char *err)
 			st = folder_check(c, i, err);
 		if (!st && !strcmp(k->name, "data") && !*text)
 			st = refuse(c, i, err, "may not be empty");
+		if (!st && !strcmp(k->name, "breaker.max") && config_number(c, k->name) < config_number(c, "breaker.base"))
+			st = refuse(c, i, err, "is shorter than breaker.base, the first pause");
 	}
 	return st ? st : listeners_check(c, err);
 }

@@ -57,6 +57,23 @@ static enum gh_status blobs_start(const struct config *cfg, const struct datadir
 	return st;
 }
 
+static struct breaker_config breaker_of(const struct config *cfg)
+{
+	struct breaker_config b = breaker_defaults;
+
+	b.window_ms = (uint32_t)config_number(cfg, "breaker.window");
+	b.min_calls = (uint32_t)config_number(cfg, "breaker.min_calls");
+	b.fail_percent = (uint32_t)config_number(cfg, "breaker.fail_percent");
+	b.slow_ms = (uint32_t)config_number(cfg, "breaker.slow");
+	b.slow_percent = (uint32_t)config_number(cfg, "breaker.slow_percent");
+	b.stuck = (uint32_t)config_number(cfg, "breaker.stuck");
+	b.base_ms = (uint32_t)config_number(cfg, "breaker.base");
+	b.max_ms = (uint32_t)config_number(cfg, "breaker.max");
+	b.probes = (uint32_t)config_number(cfg, "breaker.probes");
+	b.probes_needed = (uint32_t)config_number(cfg, "breaker.probes_needed");
+	return b;
+}
+
 static enum gh_status core_start(const struct config *cfg, const struct datadir *dir, struct house *h, char *err)
 {
 	const char *host = config_text(cfg, "gateway.host");
@@ -74,6 +91,7 @@ static enum gh_status core_start(const struct config *cfg, const struct datadir 
 		.login_threads = (unsigned)config_number(cfg, "logins.threads"),
 		.queue_max = (unsigned)config_number(cfg, "workers.queue"),
 		.queue_wait_ms = (uint32_t)config_number(cfg, "workers.queue_wait"),
+		.breaker = breaker_of(cfg),
 		.share_off = !config_number(cfg, "workers.fair_share"),
 		.login_queue_max = (unsigned)config_number(cfg, "logins.queue"),
 		.node_cache_bytes = (uint64_t)config_number(cfg, "cache.nodes"),
