@@ -42,7 +42,7 @@ with server as s:
 with tempfile.NamedTemporaryFile('w', suffix='.conf') as f:
     f.write('user: no-such-user\n')
     f.flush()
-    out = subprocess.run([gh.binary(), 'serve', '--check', '--config', f.name], capture_output=True, text=True)
+    out = subprocess.run([gh.binary(), 'serve', '--check', '-c', f.name], capture_output=True, text=True)
     t.ok(out.returncode != 0, 'a user that does not exist is refused')
     t.has(out.stdout + out.stderr, 'no-such-user', 'by name')
 sys.exit(t.done())
