@@ -97,54 +97,52 @@ static enum gh_status hosts_free_for(struct control_call *c, const char *hosts, 
 	return GH_OK;
 }
 
-enum gh_status control_tenant_add(struct control_call *c)
+/* In its turn among administrators: no two tenants get the same host name. */
+static enum gh_status add_once(struct control_call *c, void *arg)
 {
-	const char *name, *hosts = "";
-	const json_t *host_list = NULL;
-	bool case_sensitive = false;
-	const struct control_arg args[] = {
-		{ "name", CONTROL_TEXT, true, &name, NULL },
-		{ "case_sensitive", CONTROL_BOOL, false, &case_sensitive, NULL },
-		{ "hosts", CONTROL_TEXTS, false, &host_list, NULL },
-	};
+	const struct meta_tenant *row = arg;
+	struct meta_step step = { .kind = META_TENANT_PUT, .tenant = row };
 	struct meta_call call = control_meta(c);
 	struct meta_tenant *there;
+	enum gh_status st = meta_tenant_by_name(c->core->meta, &call, row->name, &there);
+
+	if (st == GH_OK)
+		st = GH_EXISTS;
+	else if (st == GH_NOTFOUND)
+		st = hosts_free_for(c, row->hosts, row->name);
+	if (st == GH_OK)
+		st = control_commit(c, NULL, "", row->name, UINT64_MAX, &step, 1);
+	if (st == GH_EXISTS && !*c->message)
+		return control_fail(c, st, "tenant %s exists already", row->name);
+	return st;
+}
+
+enum gh_status control_tenant_add(struct control_call *c)
+{
+	struct meta_tenant row = { .id = gh_id_new(), .root = gh_id_new(), .trash = gh_id_new() };
+	const json_t *host_list = NULL;
+	const struct control_arg args[] = {
+		{ "name", CONTROL_TEXT, true, &row.name, NULL },
+		{ "case_sensitive", CONTROL_BOOL, false, &row.case_sensitive, NULL },
+		{ "hosts", CONTROL_TEXTS, false, &host_list, NULL },
+	};
 	enum gh_status st = control_args(c, args, CONTROL_ARG_COUNT(args));
 
 	if (st != GH_OK)
 		return st;
-	if (!tenant_name_ok(name))
+	if (!tenant_name_ok(row.name))
 		return control_fail(
 			c, GH_BADNAME,
 			"\"%.80s\" cannot be a tenant's name: a-z 0-9 . _ - only, a letter or digit first, at most "
 			"%d",
-			name, TENANT_NAME_MAX);
-	st = meta_tenant_by_name(c->core->meta, &call, name, &there);
+			row.name, TENANT_NAME_MAX);
+	row.hosts = "";
+	st = hosts_join(c, host_list, &row.hosts);
 	if (st == GH_OK)
-		return control_fail(c, GH_EXISTS, "tenant %s exists already", name);
-	if (st != GH_NOTFOUND)
-		return st;
-	st = hosts_join(c, host_list, &hosts);
-	if (st == GH_OK)
-		st = hosts_free_for(c, hosts, name);
+		st = control_retry(c, add_once, &row);
 	if (st != GH_OK)
 		return st;
-	const struct meta_tenant row = {
-		.id = gh_id_new(),
-		.name = name,
-		.hosts = hosts,
-		.case_sensitive = case_sensitive,
-		.root = gh_id_new(),
-		.trash = gh_id_new(),
-	};
-	struct meta_step step = { .kind = META_TENANT_PUT, .tenant = &row };
-
-	st = control_commit(c, NULL, "", name, UINT64_MAX, &step, 1);
-	if (st == GH_EXISTS)
-		return control_fail(c, st, "tenant %s exists already", name);
-	if (st != GH_OK)
-		return st;
-	return control_result(c, json_pack("{s:s, s:o}", "tenant", name, "id", control_id(row.id)));
+	return control_result(c, json_pack("{s:s, s:o}", "tenant", row.name, "id", control_id(row.id)));
 }
 
 static json_t *hosts_json(const char *hosts)

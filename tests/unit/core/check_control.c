@@ -549,6 +549,42 @@ static void *grant_thread(void *arg)
 	return (void *)failed;
 }
 
+static void *claim_thread(void *arg)
+{
+	json_t *o = json_pack("{s:s, s:[s]}", "name", (const char *)arg, "hosts", "one.example");
+	struct control_call call = { .core = core, .actor = "test", .role = CONTROL_OWNER, .args = o };
+	enum gh_status st;
+
+	gh_rcu_register();
+	gh_rcu_offline();
+	st = control_run("tenant.add", &call);
+	if (st != GH_OK)
+		fprintf(stderr, "%s\n", call.message);
+	gh_rcu_unregister();
+	json_decref(call.result);
+	json_decref(o);
+	return (void *)(uintptr_t)st;
+}
+
+START_TEST(a_host_name_claimed_by_several_at_once_goes_to_one)
+{
+	static char names[][8] = { "t0", "t1", "t2", "t3", "t4", "t5" };
+	pthread_t thread[6];
+	unsigned won = 0;
+
+	for (unsigned i = 0; i < 6; i++)
+		pthread_create(&thread[i], NULL, claim_thread, names[i]);
+	for (unsigned i = 0; i < 6; i++) {
+		void *st;
+
+		pthread_join(thread[i], &st);
+		won += (uintptr_t)st == GH_OK;
+		ck_assert((uintptr_t)st == GH_OK || (uintptr_t)st == GH_EXISTS);
+	}
+	ck_assert_uint_eq(won, 1);
+}
+END_TEST
+
 START_TEST(administrators_at_once_neither_undo_nor_starve_each_other)
 {
 	static char who[][16] = { "user:ann", "user:bob", "group:staff", "everyone" };
@@ -704,6 +740,7 @@ int main(void)
 	tcase_add_test(tc, inheritance_is_switched_off_and_on);
 	tcase_add_test(tc, explain_names_the_entry_that_decides);
 	tcase_add_test(tc, bad_entries_are_refused);
+	tcase_add_test(tc, a_host_name_claimed_by_several_at_once_goes_to_one);
 	tcase_add_test(tc, administrators_at_once_neither_undo_nor_starve_each_other);
 	tcase_add_test(tc, locks_are_listed_and_broken);
 	tcase_add_test(tc, every_change_leaves_an_event_that_says_who_and_what);
