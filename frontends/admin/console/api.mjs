@@ -93,6 +93,15 @@ function remember(session) {
 }
 
 export const session = async () => remember(await request('session', {}));
+// An event stream that ends does not say why: perhaps it was the session.
+export async function lookForSession() {
+	try {
+		await request('session', {});
+	} catch (error) {
+		if (error.status === 401) signedOut();
+	}
+}
+
 export const signIn = async (args) => remember(await post('sign-in', args));
 
 export async function signOut() {

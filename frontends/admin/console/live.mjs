@@ -1,6 +1,6 @@
 // The last hour, sample by sample, and the event stream that continues it. The stream is opened again by itself; what
 // was missed meanwhile is taken from the gateway's history.
-import { call } from './api.mjs';
+import { call, lookForSession } from './api.mjs';
 import { app, changed, createStore, has } from './store.mjs';
 
 const KEEP_S = 3600;
@@ -95,7 +95,10 @@ function open() {
 		alive();
 		if (change && change.what) changed(change.what);
 	});
-	source.addEventListener('error', again);
+	source.addEventListener('error', () => {
+		again();
+		lookForSession();
+	});
 }
 
 export function start() {

@@ -17,7 +17,7 @@ const ROLES = [
 export function Operators() {
 	const operators = useOp('operator.list', {}, { on: 'operator' });
 	const tokens = useOp('operator.token.list', {}, { on: 'operator' });
-	const me = useStore(app, (s) => s.who.name);
+	const me = useStore(app, (s) => s.who && s.who.name);
 	const [open, setOpen] = useState(null);
 	const close = () => setOpen(null);
 	const done = () => {
