@@ -2,7 +2,8 @@
 # suite: default
 """The console in headless Chromium against a real gateway (tests/console/gateway.mjs): sign in, shut FTP for one tenant
 for an hour with a message while an FTP session is open, watch it go, see the plot move, undo; every page of it, looked at
-with what a busy gateway has to show. Pictures go to CONSOLE_SHOTS, where that is set."""
+with what a busy gateway has to show. Pictures go to CONSOLE_SHOTS, or into the build
+folder, tests/console/shots."""
 import os
 import subprocess
 import sys
@@ -55,7 +56,7 @@ class Work:
             c.request('PUT', '/dav/plans/b.bin', body=b'x' * 20000)
             for _ in range(5):
                 c.request('GET', '/dav/plans/b.bin')
-            time.sleep(0.05)
+            time.sleep(0.2)
 
     def end(self):
         self.stop = True

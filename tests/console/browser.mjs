@@ -76,7 +76,8 @@ export async function signIn(page, name, password) {
 export async function shot(page, name) {
 	if (!SHOTS) return;
 	fs.mkdirSync(SHOTS, { recursive: true });
-	await page.screenshot({ path: path.join(SHOTS, `${name}.png`), fullPage: true });
+	const height = await page.evaluate(() => document.documentElement.scrollHeight);
+	await page.screenshot({ path: path.join(SHOTS, `${name}.png`), fullPage: height < 5000 }); // no list of thousands
 }
 
 // To a page of the console, until it shows what it has. Nothing may stick out sideways, and whatever can be used must

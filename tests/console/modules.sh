@@ -1,6 +1,6 @@
 #!/bin/sh
 # What the console's tests need: a browser, what drives it (fetched once into the build folder by its lock file), and the
-# modules that this build embeds. Prints shell assignments to be evaluated; exits 77 with the reason where it cannot be.
+# modules that this build embeds. Pictures go to CONSOLE_SHOTS, else beside them. Prints shell assignments to be evaluated; exits 77 with the reason where it cannot be.
 set -u
 skip() {
 	echo "SKIP: $*" >&2
@@ -19,4 +19,4 @@ mkdir -p "$modules" || exit 1
 	[ -d "$modules/node_modules/playwright-core" ] ||
 		(cd "$modules" && npm ci --ignore-scripts --no-audit --no-fund >&2) || exit 1
 ) 9>"$modules/lock" || { echo "FAIL: npm ci" >&2; exit 1; }
-echo "CONSOLE_MODULES='$modules' CONSOLE_BROWSER='$browser' CONSOLE_VENDOR='$vendor'"
+echo "CONSOLE_SHOTS='${CONSOLE_SHOTS:-$modules/shots}' CONSOLE_MODULES='$modules' CONSOLE_BROWSER='$browser' CONSOLE_VENDOR='$vendor'"
