@@ -24,6 +24,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', 'conformance'))
 import gh  # noqa: E402
+import results  # noqa: E402
 
 TICKS = os.sysconf('SC_CLK_TCK')
 SMALL = 1000
@@ -240,8 +241,7 @@ def main():
         b.stop()
     finally:
         shutil.rmtree(top, ignore_errors=True)
-    with open(args.out, 'w') as f:
-        f.write('\n'.join(lines) + '\n')
+    results.put_head(args.out, '\n'.join(lines))
     print('\n'.join(lines))
 
 
