@@ -89,6 +89,8 @@ struct breaker_tenant *breaker_tenant_make(struct breakers *b, uint64_t tenant, 
 	}
 	if (!place)
 		return NULL;
+	for (unsigned s = 0; s < SERVICE_COUNT; s++)
+		breaker_forget(&b->service[s].b, &place->of[s].b);
 	give_back(b, place);
 	take_over(b, place, tenant, now_ms);
 	return place;
@@ -246,6 +248,8 @@ void breakers_reset(struct gh_core *c, enum service s, uint64_t tenant)
 		struct breaker_tenant *t = breaker_tenant_find(b, tenant);
 		seat = t ? &t->of[s] : NULL;
 	}
+	if (seat && tenant)
+		breaker_forget(&b->service[s].b, &seat->b);
 	if (seat) {
 		breaker_reset(&seat->b, breaker_now_ms());
 		breaker_mirror(seat);

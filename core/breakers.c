@@ -128,8 +128,10 @@ void breaker_convict(struct breakers *b, enum service s, struct breaker_tenant *
 	case BREAKER_NOBODY:
 		break;
 	case BREAKER_TENANT:
-		if (t && t->of[s].b.state == BREAKER_CLOSED)
-			open_seat(b, s, atomic_load(&t->tenant), &t->of[s], now_ms, why, paper);
+		if (!t || t->of[s].b.state != BREAKER_CLOSED)
+			break;
+		breaker_forget(&b->service[s].b, &t->of[s].b);
+		open_seat(b, s, atomic_load(&t->tenant), &t->of[s], now_ms, why, paper);
 		break;
 	case BREAKER_SERVICE:
 		if (b->service[s].b.state != BREAKER_CLOSED)

@@ -144,6 +144,20 @@ static bool others_too(const struct breaker_config *cfg, struct breaker_sums oth
 	return goes_badly(cfg, others) && (others.failed >= enough || others.slow >= enough);
 }
 
+void breaker_forget(struct breaker *all, const struct breaker *mine)
+{
+	for (unsigned i = 0; i < BREAKER_SLOTS; i++) {
+		struct breaker_slot *a = &all->slots[i];
+		const struct breaker_slot *m = &mine->slots[i];
+
+		if (a->start_ms != m->start_ms)
+			continue;
+		a->calls = less(a->calls, m->calls);
+		a->failed = less(a->failed, m->failed);
+		a->slow = less(a->slow, m->slow);
+	}
+}
+
 enum breaker_blame breaker_blame(const struct breaker_config *cfg, struct breaker_sums all, struct breaker_sums mine,
 				 bool others_open)
 {

@@ -95,6 +95,9 @@ struct breaker_sums {
 	uint32_t calls, failed, slow;
 };
 struct breaker_sums breaker_window(const struct breaker *b, const struct breaker_config *cfg, uint64_t now_ms);
+/* Takes the calls of a tenant's window out of the service's: its trouble is dealt with, and is no evidence against anybody
+ * once its own window is empty. Both of the same configuration. */
+void breaker_forget(struct breaker *all, const struct breaker *mine);
 /* Is that enough to open? */
 bool breaker_ill(const struct breaker_config *cfg, struct breaker_sums sums);
 

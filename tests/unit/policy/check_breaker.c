@@ -291,6 +291,29 @@ START_TEST(when_another_is_shut_out_already_and_nobody_is_well_it_is_the_service
 }
 END_TEST
 
+START_TEST(what_a_tenant_was_shut_out_for_is_no_evidence_against_the_service)
+{
+	struct breaker all = fresh(), mine = fresh();
+
+	for (uint64_t now = 10; now < 610; now += 100) {
+		breaker_add_good(&all, &cfg, now, 3); /* others' */
+		for (int i = 0; i < 2; i++) {
+			breaker_count(&all, &cfg, now, BREAKER_FAILED, 100);
+			breaker_count(&mine, &cfg, now, BREAKER_FAILED, 100);
+		}
+	}
+	breaker_forget(&all, &mine);
+	const struct breaker_sums left = breaker_window(&all, &cfg, 610);
+	ck_assert_uint_eq(left.calls, 18);
+	ck_assert_uint_eq(left.failed, 0);
+	ck_assert_uint_eq(left.slow, 0);
+	/* a slot that belongs to another time by now is left alone: the places of 10 and 1010 are one */
+	breaker_add_good(&all, &cfg, 1010, 5);
+	breaker_forget(&all, &mine);
+	ck_assert_uint_eq(all.slots[0].calls, 5);
+}
+END_TEST
+
 START_TEST(little_evidence_blames_nobody)
 {
 	ck_assert_int_eq(breaker_blame(&cfg, (struct breaker_sums){ 9, 9, 0 }, (struct breaker_sums){ 5, 5, 0 }, false),
@@ -360,6 +383,7 @@ int main(void)
 	tcase_add_test(t, when_the_others_fail_too_it_is_the_service);
 	tcase_add_test(t, a_single_accident_of_another_tenant_is_no_outage);
 	tcase_add_test(t, when_another_is_shut_out_already_and_nobody_is_well_it_is_the_service);
+	tcase_add_test(t, what_a_tenant_was_shut_out_for_is_no_evidence_against_the_service);
 	tcase_add_test(t, little_evidence_blames_nobody);
 	tcase_add_test(t, calls_that_hang_are_blamed_on_whom_they_belong_to);
 	tcase_add_test(t, a_configuration_that_could_not_work_is_refused_with_the_reason);
