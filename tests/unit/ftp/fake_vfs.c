@@ -411,55 +411,11 @@ const struct vfs_op_row vfs_ops[VFS_OP_COUNT] = {
 #undef X
 };
 
-/* ---- the switchboard: everything is open, nobody is registered ---- */
-
-struct vfs_req *vfs_req_shut(struct gh_core *core, struct gh_loop *loop, enum vfs_proto proto, bool secure,
-			     const char *host)
-{
-	return NULL;
-}
-
-struct vfs_req *vfs_req_refused(struct gh_core *core, struct gh_loop *loop, enum vfs_proto proto,
-				struct vfs_session *session, const struct vfs_verdict *v)
-{
-	return NULL;
-}
-
-const char *vfs_not_ready(struct gh_core *core)
-{
-	return NULL;
-}
-
-int64_t vfs_flag(struct gh_core *core, enum vfs_flag flag, enum vfs_proto proto, const struct vfs_session *s)
-{
-	return 1;
-}
+/* Everything about the switchboard and the register is in tests/unit/fake_live.c. */
 
 const char *vfs_class_name(enum vfs_class c)
 {
 	return "?";
-}
-
-void vfs_live_enter(struct gh_core *core, struct gh_loop *loop, struct vfs_live *l)
-{
-}
-
-void vfs_live_leave(struct vfs_live *l)
-{
-}
-
-void vfs_live_who(struct vfs_live *l, struct vfs_session *who)
-{
-}
-
-struct vfs_verdict vfs_live_session(struct gh_core *core, const struct vfs_live *l)
-{
-	return (struct vfs_verdict){ .status = GH_OK };
-}
-
-struct vfs_verdict vfs_live_stand(struct gh_core *core, const struct vfs_live *l, enum vfs_class class)
-{
-	return (struct vfs_verdict){ .status = GH_OK };
 }
 
 const char *vfs_upload_path(const struct vfs_upload *u)

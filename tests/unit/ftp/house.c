@@ -107,6 +107,7 @@ static void door_start(void)
 	for (size_t i = 0; i < sizeof(big); i++)
 		big[i] = (char)(i * 7 + i / 251);
 	fake_reset();
+	fake_live_reset();
 	fake_file("/old", "old content", 11);
 	ck_assert_int_eq(gh_loop_new(0, &the_loop), GH_OK);
 	fake_loop(the_loop);
@@ -171,6 +172,7 @@ void teardown(void)
 	for (unsigned i = 0; i < 300 && fake_live(); i++)
 		nap_ms(10);
 	ck_assert_uint_eq(fake_live(), 0);
+	ck_assert_uint_eq(fake_live_count(the_loop), 0);
 	gh_loop_stop(the_loop);
 	gh_loop_free(&the_loop);
 	fe_ftp.close(&door);

@@ -6,6 +6,7 @@
 #include <check.h>
 
 #include "core/fe_api.h"
+#include "tests/unit/fake_live.h"
 #include "tests/unit/ftp/fake_vfs.h"
 
 extern struct gh_loop *the_loop;

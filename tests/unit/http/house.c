@@ -61,6 +61,7 @@ void house_open(struct house *h)
 	signal(SIGPIPE, SIG_IGN);
 	memset(h, 0, sizeof(*h));
 	h->core = fake_new();
+	fake_live_reset();
 	ck_assert_int_eq(gh_loop_new(0, &h->loop), GH_OK);
 	h->loops[0] = h->loop;
 	h->env = (struct fe_env){ .core = h->core, .loops = h->loops, .loop_count = 1, .number = number };

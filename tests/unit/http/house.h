@@ -3,6 +3,7 @@
 #define GH_TESTS_UNIT_HTTP_HOUSE_H
 
 #include "core/fe_api.h"
+#include "tests/unit/fake_live.h"
 #include "tests/unit/http/fake_vfs.h"
 
 struct house {
