@@ -69,6 +69,24 @@ struct meta_step *change_step(struct change *ch, enum meta_step_kind kind)
 	return s;
 }
 
+void change_count(struct change *ch, uint64_t owner, int64_t bytes, int64_t files)
+{
+	struct meta_batch *b = &ch->batch;
+	unsigned i = 0;
+	b->event.bytes += bytes;
+	b->event.files += files;
+	while (i < b->owned_count && b->owned[i].user != owner)
+		i++;
+	if (i == META_OWNED_MAX) {
+		ch->overflow = true;
+		return;
+	}
+	if (i == b->owned_count)
+		b->owned[b->owned_count++] = (struct meta_owned){ .user = owner };
+	b->owned[i].bytes += bytes;
+	b->owned[i].files += files;
+}
+
 void change_tree(struct change *ch)
 {
 	if (!ch->tree)
@@ -143,7 +161,7 @@ enum gh_status change_release(struct change *ch, const struct meta_node *n)
 	struct meta_step *s = change_step(ch, META_VERSION_DELETE);
 	s->node.id = n->id;
 	s->node.version = n->version;
-	ch->batch.event.bytes -= (int64_t)n->size;
+	change_count(ch, n->owner, -(int64_t)n->size, 0);
 	return GH_OK;
 }
 
@@ -182,7 +200,7 @@ enum gh_status change_remove(struct change *ch, const struct place *p, const str
 		change_step(ch, META_ACL_SET)->acl = none;
 	}
 	change_step(ch, META_NODE_DELETE)->node.id = p->node.id;
-	ch->batch.event.files--;
+	change_count(ch, p->node.owner, 0, -1);
 	return GH_OK;
 }
 
@@ -225,10 +243,14 @@ static enum gh_status set_out(struct change *ch)
 	if (ch->batch.event.node == 0 && ch->batch.slot_count)
 		ch->batch.event.node = ch->batch.slots[0].node;
 	ch->call = work_call(w);
+	const enum gh_status st = quota_claim(ch, &ch->claims);
+	if (st != GH_OK)
+		return st;
 	/* The client left, or was told that it took too long: then nothing may happen any more. An upload whose client was
 	 * killed is caught here: the end of its data and that of its session come in either order, a moment apart. */
 	if (atomic_fetch_or(&w->fate, WORK_SENT) & WORK_GIVEN_UP) {
 		atomic_fetch_and(&w->fate, ~(unsigned)WORK_SENT);
+		quota_settle(&ch->claims, GH_GONE);
 		return GH_GONE;
 	}
 	return GH_OK;
@@ -236,6 +258,7 @@ static enum gh_status set_out(struct change *ch)
 
 static void arrive(struct change *ch, enum gh_status st)
 {
+	quota_settle(&ch->claims, st);
 	if (ch->hidden || (st != GH_OK && st != GH_UNKNOWN))
 		atomic_fetch_and(&ch->w->fate, ~(unsigned)WORK_SENT);
 	if (st == GH_OK || st == GH_UNKNOWN) /* unknown: what is forgotten is read again */

@@ -14,6 +14,7 @@ struct change {
 	bool overflow;            /* more steps than fit: a bug in the operation, refused at commit */
 	struct meta_call call;    /* while it is on its way */
 	struct breaker_pass pass;
+	struct quota_claims claims;
 	void (*landed)(struct vfs_work *w, enum gh_status st);
 };
 
@@ -22,6 +23,8 @@ void change_init(struct change *ch, struct vfs_work *w, unsigned cap);
 void change_slot(struct change *ch, const struct place *p);
 /* Zeroed; never NULL; fill it in before the next one is asked for. */
 struct meta_step *change_step(struct change *ch, enum meta_step_kind kind);
+/* It adds (or frees) so much of what `owner` owns: the ledger, and quotas. */
+void change_count(struct change *ch, uint64_t owner, int64_t bytes, int64_t files);
 /* Structural: everything resolved before this must be resolved again. */
 void change_tree(struct change *ch);
 /* No lock was taken at or below path since the snapshot that was checked. */

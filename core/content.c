@@ -20,6 +20,9 @@ struct vfs_content {
 	struct gh_core *core;
 	struct gh_loop *loop;
 	struct tenant *whose;
+	uint64_t user;             /* whose rate binds it; 0 = nobody's */
+	struct vfs_session *payer; /* NULL: nobody paid ahead */
+	struct quota_slot counted;
 	uint64_t tenant, version, size;
 	unsigned count;
 	struct meta_part *parts;
@@ -72,6 +75,14 @@ struct vfs_content *content_new(struct gh_core *core, struct gh_loop *l, struct 
 	return c;
 }
 
+void content_counted(struct vfs_content *c, struct vfs_session *s, uint64_t user, struct quota_slot *slot)
+{
+	c->payer = vfs_session_ref(s);
+	c->user = user;
+	c->counted = *slot;
+	*slot = (struct quota_slot){ { NULL } };
+}
+
 void content_pull_only(struct vfs_content *c)
 {
 	c->pull_only = true;
@@ -96,6 +107,10 @@ void vfs_content_free(struct vfs_content **cp)
 	if (!c)
 		return;
 	c->ready = NULL;
+	quota_transfer_end(&c->counted);
+	if (c->payer)
+		quota_download_end(c->payer);
+	vfs_session_unref(&c->payer);
 	share_transfer_cancel(&c->transfer);
 	uint32_t retry_s;
 	enum gh_status st;
@@ -199,7 +214,7 @@ bool vfs_content_fd(struct vfs_content *c, uint64_t offset, uint64_t length, int
 	if (!(ops->caps & BLOB_CAP_FD) || length < SENDFILE_MIN_BYTES || c->count != 1 || c->fetching ||
 	    c->pull_only)
 		return false;
-	if (atomic_load_explicit(&c->whose->seat.bytes_s, memory_order_relaxed))
+	if (atomic_load_explicit(&c->whose->seat.bytes_s, memory_order_relaxed) || quota_rated(c->whose, c->user))
 		return false; /* bound by a rate: window by window */
 	int fd;
 	off_t base;
@@ -347,10 +362,22 @@ enum gh_status vfs_content_pull(struct vfs_content *c, uint64_t offset, void *bu
 
 enum gh_status vfs_content_offer(struct vfs_content *c, uint64_t want, uint64_t *ret_n, void (*ready)(void *arg), void *arg)
 {
-	return share_transfer_ask(&c->transfer, c->core, c->loop, c->whose, want, false, ret_n, ready, arg);
+	struct quota_account *rated = c->user ? quota_rated(c->whose, c->user) : NULL;
+	unsigned wait_ms;
+	const uint64_t may = quota_rate_offer(rated, want, false, &wait_ms);
+	if (!may) {
+		share_transfer_later(&c->transfer, c->loop, wait_ms, ready, arg);
+		return GH_WAIT;
+	}
+	const enum gh_status st =
+		share_transfer_ask(&c->transfer, c->core, c->loop, c->whose, may, false, ret_n, ready, arg);
+	quota_rate_return(rated, st == GH_OK ? may - *ret_n : may);
+	return st;
 }
 
 void vfs_content_moved(struct vfs_content *c, uint64_t offered, uint64_t moved)
 {
 	share_rate_return(c->whose, offered - moved);
+	if (c->user)
+		quota_rate_return(quota_rated(c->whose, c->user), offered - moved);
 }

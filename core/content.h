@@ -7,6 +7,9 @@
 /* Parts are copied. Opens nothing yet. */
 struct vfs_content *content_new(struct gh_core *c, struct gh_loop *l, struct tenant *t, uint64_t version, uint64_t size,
 				const struct meta_part *parts, unsigned count);
+/* It counts as one of its tenant's and user's transfers, and what is paid ahead for it and not sent goes back at its end.
+ * slot is taken over. */
+void content_counted(struct vfs_content *c, struct vfs_session *s, uint64_t user, struct quota_slot *slot);
 /* No descriptor of it is given away: every byte passes through our memory and its checksums. */
 void content_pull_only(struct vfs_content *c);
 /* As vfs_content_pull for an operation: on a worker (may_block) it reads, on a loop it answers GH_AGAIN. */

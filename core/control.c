@@ -94,6 +94,11 @@ const struct control_op control_ops[] = {
 	  true, CONTROL_OWNER, control_operator_token_add },
 	{ "operator.token.list", "", "tokens of programs", false, CONTROL_VIEWER, control_operator_token_list },
 	{ "operator.token.revoke", "id", "end a token", true, CONTROL_OWNER, control_operator_token_revoke },
+	{ "limit.set", "tenant user? bytes? files? sessions? transfers? requests_s? bytes_s? month_bytes?",
+	  "bound a tenant or a user; null removes a limit", true, CONTROL_OPERATOR, control_limit_set },
+	{ "limit.list", "tenant?", "limits of tenants and users", false, CONTROL_VIEWER, control_limit_list },
+	{ "quota.list", "tenant?", "what tenants and limited users have used of their limits",
+	  false, CONTROL_VIEWER, control_quota_list },
 	{ NULL, NULL, NULL, false, CONTROL_OWNER, NULL },
 };
 

@@ -28,6 +28,8 @@
  *   operator.token.add {name, role, days?} -> {token, id}   operator.token.list   operator.token.revoke {id}
  *   breaker.list -> items [{service, tenant?, state, forced, calls, failed, slow, openings, until?}]
  *   breaker.open / breaker.reset {service, tenant?} -> {service, tenant?, state, audited}
+ *   limit.set {tenant, user?, bytes?, files?, sessions?, transfers?, requests_s?, bytes_s?, month_bytes?}: numbers, or null
+ *     for none   limit.list {tenant?}   quota.list {tenant?} -> items [{tenant, user, used{}, leased{}, limit{}}]
  *   status {}   events.list {tenant?, after?, limit?}   fsck {verify?: bool}   defender.clear {tenant, user?}
  *
  * Lists are {"items": [...]}. Unknown or mistyped arguments are GH_INVALID with a message naming them.

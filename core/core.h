@@ -27,6 +27,7 @@ struct gh_core_config {
 	uint32_t collect_every_s;           /* default 60 */
 	uint32_t collect_grace_s;           /* default 3600 */
 	uint32_t event_days;                /* default 90 */
+	uint32_t quota_lease_ms;            /* life of a quota lease; default 30000 */
 	const char *folder;                 /* data directory, for the doctor; NULL = none */
 	struct { const char *host, *pod, *dc; } place; /* where this gateway is, for rules; NULL or "" = unknown */
 	const char *access_log;             /* file; "" = off, "-" = stderr */

@@ -55,6 +55,8 @@ static void fill_in_defaults(struct gh_core_config *cfg)
 		cfg->event_days = 90;
 	if (!cfg->breaker.window_ms)
 		cfg->breaker = breaker_defaults;
+	if (!cfg->quota_lease_ms)
+		cfg->quota_lease_ms = 30000;
 	cfg->place.host = cfg->place.host ? cfg->place.host : "";
 	cfg->place.pod = cfg->place.pod ? cfg->place.pod : "";
 	cfg->place.dc = cfg->place.dc ? cfg->place.dc : "";
@@ -87,6 +89,8 @@ static enum gh_status build(struct gh_core *c, char *err)
 		st = switches_new(&here, &c->switches);
 	if (st == GH_OK)
 		st = operators_new(&c->operators);
+	if (st == GH_OK)
+		st = quota_new(c->cfg.quota_lease_ms, &c->quota);
 	if (st == GH_OK)
 		st = node_cache_new(c->cfg.node_cache_bytes, &c->nodes);
 	if (st == GH_OK)
@@ -125,6 +129,8 @@ enum gh_status gh_core_new(const struct gh_core_config *cfg, struct gh_core **re
 	if (st == GH_OK)
 		st = share_load(c);
 	if (st == GH_OK)
+		st = quota_load(c);
+	if (st == GH_OK)
 		st = switches_load(c);
 	if (st == GH_OK)
 		st = operators_load(c);
@@ -145,6 +151,8 @@ enum gh_status gh_core_start(struct gh_core *c)
 		st = live_start(c->live);
 	if (st == GH_OK)
 		st = breakers_start(c);
+	if (st == GH_OK)
+		st = quota_start(c);
 	if (st == GH_OK)
 		st = upkeep_start(c, &c->upkeep);
 	return st;
@@ -176,12 +184,14 @@ void gh_core_free(struct gh_core **cp)
 	upkeep_stop(&c->upkeep);
 	switches_stop(c);
 	wait_for_pending(c);
+	quota_stop(c);
 	share_free(&c->share);
 	access_log_free(&c->access);
 	node_cache_free(&c->nodes);
 	gh_rcu_barrier(); /* dropped snapshots take their tenant's lock when they go: before the tenants do */
 	live_free(&c->live);
 	breakers_free(&c->breakers);
+	quota_free(&c->quota);
 	tenants_free(&c->tenants);
 	people_free(&c->people);
 	gh_rcu_barrier();

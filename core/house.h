@@ -15,6 +15,7 @@
 #include "core/core.h"
 #include "core/fair_loop.h"
 #include "core/people/login.h"
+#include "core/quota.h"
 #include "core/run/pool.h"
 #include "core/tenant.h"
 #include "core/vfs.h"
@@ -43,6 +44,7 @@ struct gh_core {
 	struct sessions *sessions; /* live ones of all doors */
 	struct switches *switches;
 	struct operators *operators; /* who works the gate */
+	struct quota *quota;
 	/* Trees in the making lie below the trash root until they are attached: the walker keeps out while copies run. */
 	pthread_rwlock_t trash_lock;
 	/* Administrators' changes read, decide and commit one after another in this process: none starves another. What
@@ -101,7 +103,7 @@ enum gh_status work_settle(struct vfs_work *w);
 /* A fresh call context for the store, in the request's arena and with its deadline. */
 struct meta_call work_call(const struct vfs_work *w);
 
-/* Session: an identity, immutable. */
+/* Session: an identity, immutable; and what it counts for, while it lasts. */
 struct vfs_session {
 	atomic_uint refs;
 	struct tenant *tenant;
@@ -110,6 +112,10 @@ struct vfs_session {
 	struct people_proof proof;     /* of what opened it */
 	enum vfs_proto proto;          /* the door that it was opened at */
 	char user_name[GH_NAME_MAX + 1];
+	struct quota_slot counted; /* as a session, where it is */
+	/* a download's bytes, paid ahead from a month and not sent yet */
+	_Atomic uint64_t paid;
+	_Atomic int64_t paid_month;
 };
 struct vfs_session *session_new(struct tenant *t, uint64_t user, uint64_t gen, const char *name);
 

@@ -136,6 +136,9 @@ enum gh_status house_change(struct gh_core *c, struct gh_arena *a, struct tenant
 	if (st != GH_OK && st != GH_UNKNOWN)
 		return st;
 	const struct concern k = concern_of(h->steps, h->count);
+	for (unsigned i = 0; t && i < h->count; i++)
+		if (h->steps[i].kind == META_USER_DELETE)
+			quota_user_gone(t, h->steps[i].user->id);
 	if (t && k.locks)
 		tenant_drop_locks(t);
 	if (t && (k.rights || k.tree))

@@ -9,12 +9,13 @@
 #include "core/base/crash.h"
 #include "core/base/id.h"
 #include "core/two_places.h"
+#include "core/upkeep.h"
 
 #define PAGE_NODES 150u /* at most 6 rows a node: stays below 1,000 rows a batch */
 #define PARTS_STEPS 500u
 
-/* Content steps of a copied file: a version of its own (n->version), one more reference on every blob. */
-static enum gh_status copy_content(struct change *ch, struct meta_node *n, const struct meta_node *from)
+/* Content steps of a copied file: a version of its own (n->version), one more reference on every blob. It is `owner`'s. */
+static enum gh_status copy_content(struct change *ch, struct meta_node *n, const struct meta_node *from, uint64_t owner)
 {
 	struct meta_part *parts;
 	unsigned count;
@@ -33,7 +34,7 @@ static enum gh_status copy_content(struct change *ch, struct meta_node *n, const
 			s->part = parts[i];
 		}
 	}
-	ch->batch.event.bytes += (int64_t)n->size;
+	change_count(ch, owner, (int64_t)n->size, 0);
 	return GH_OK;
 }
 
@@ -72,8 +73,8 @@ static enum gh_status insert_copy(struct change *ch, struct meta_node *n, const 
 	n->version = from->type == META_FILE ? gh_id_new() : 0;
 	change_step(ch, META_NODE_INSERT)->node = *n;
 	if (from->type == META_FILE) {
-		st = copy_content(ch, n, from);
-		ch->batch.event.files++;
+		st = copy_content(ch, n, from, n->owner);
+		change_count(ch, n->owner, 0, 1);
 	}
 	copy_props(ch, n->id, from);
 	return st;
@@ -88,7 +89,7 @@ static enum gh_status onto_file(struct change *ch, const struct two_places *b, s
 	n->made_us = b->to.node.made_us;
 	n->version = gh_id_new();
 	change_step(ch, META_NODE_CONTENT)->node = *n;
-	enum gh_status st = copy_content(ch, n, &b->from.node);
+	enum gh_status st = copy_content(ch, n, &b->from.node, b->to.node.owner);
 	if (st == GH_OK)
 		st = change_release(ch, &b->to.node);
 	if (b->to.node.has_props)
@@ -144,6 +145,18 @@ static enum gh_status add_todo(struct tree_copy *t, uint64_t from, uint64_t to)
 	return GH_OK;
 }
 
+/* Rights may change while a tree is copied: what it rests on is asked for at the end. But limits come with a rights epoch,
+ * and whoever goes by none of them must not get through after they were set. */
+static enum gh_status epoch_now(struct vfs_work *w, uint64_t *ret)
+{
+	struct rights *r = NULL;
+	const enum gh_status st = rights_get(w->req.core, w->tenant, true, &r);
+	if (st == GH_OK)
+		*ret = r->epoch;
+	rights_unref(&r);
+	return st;
+}
+
 /* Members are copied as they are when their page is read; a blob whose last reference goes in between makes the batch
  * stale, and the page is read again. */
 static enum gh_status copy_page(struct tree_copy *t, uint64_t from, uint64_t to, const char *after, char *ret_after,
@@ -162,7 +175,8 @@ static enum gh_status copy_page(struct tree_copy *t, uint64_t from, uint64_t to,
 	w->req.arena = t->scratch; /* steps and parts of one page live as long as the page */
 	change_init(&ch, w, META_STEPS_MAX);
 	ch.hidden = true; /* decided when it is attached */
-	ch.batch.tree_gen = ch.batch.rights_epoch = UINT64_MAX;
+	ch.batch.tree_gen = UINT64_MAX;
+	st = epoch_now(w, &ch.batch.rights_epoch);
 	ch.batch.event.what = "copy-part";
 	for (unsigned i = 0; i < page.count && st == GH_OK; i++) {
 		struct meta_node n = twin(w, &page.nodes[i]);
@@ -271,6 +285,8 @@ static enum gh_status copy_tree(struct vfs_work *w, struct two_places *b, struct
 	if (st == GH_OK)
 		st = attach(w, &t, b);
 	pthread_rwlock_unlock(&c->trash_lock);
+	if (st != GH_OK)
+		upkeep_poke(c->upkeep); /* what was built counts until it is purged */
 	gh_arena_free(&t.scratch);
 	return st;
 }

@@ -99,7 +99,7 @@ static struct meta_node empty_file(struct change *ch, const struct place *p)
 	struct meta_step *s = change_step(ch, META_VERSION_INSERT);
 	s->node = n;
 	s->n = w->caller.user;
-	ch->batch.event.files++;
+	change_count(ch, n.owner, 0, 1);
 	return n;
 }
 

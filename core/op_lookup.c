@@ -198,14 +198,18 @@ enum gh_status op_quota(struct vfs_work *w)
 		return st;
 	if (!w->may_block)
 		return GH_AGAIN;
+	node_show(&r->node, &p.node, gate_rights(w, r->path, r->path->depth));
 	struct meta_call call = work_call(w);
-	uint64_t files;
-	st = ASK(r->core, SERVICE_METADATA, w->tenant->id,
-		 meta_usage(r->core->meta, &call, w->tenant->id, &r->quota_used, &files));
+	struct quota_view v;
+	st = quota_look(r->core, &call, w->tenant, w->caller.user, &v);
 	if (st != GH_OK)
 		return st;
+	r->quota_used = v.used_bytes;
+	r->quota_files = v.used_files;
+	r->quota_available = v.free_bytes;
+	r->quota_files_available = v.free_files;
 	struct blob_space space;
-	if (r->core->blob_ops->space(r->core->blobs, &space) == GH_OK)
+	if (r->core->blob_ops->space(r->core->blobs, &space) == GH_OK && space.free_bytes < r->quota_available)
 		r->quota_available = space.free_bytes;
 	return GH_OK;
 }

@@ -34,6 +34,8 @@ static enum gh_status file_onto_file(struct vfs_work *w, struct change *ch, cons
 	enum gh_status st = change_release(ch, &b->to.node);
 	if (st != GH_OK)
 		return st;
+	change_count(ch, b->from.node.owner, -(int64_t)n.size, -1);
+	change_count(ch, b->to.node.owner, (int64_t)n.size, 0);
 	struct meta_step *s = change_step(ch, META_VERSION_GIVE);
 	s->n = b->from.node.id;
 	s->node.id = b->to.node.id;
@@ -54,7 +56,6 @@ static enum gh_status file_onto_file(struct vfs_work *w, struct change *ch, cons
 		change_step(ch, META_ACL_SET)->acl = none;
 	}
 	change_step(ch, META_NODE_DELETE)->node.id = b->from.node.id;
-	ch->batch.event.files--;
 	return GH_OK;
 }
 

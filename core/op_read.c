@@ -23,6 +23,27 @@ static enum gh_status read_inline(struct vfs_work *w, uint64_t length)
 	return GH_OK;
 }
 
+/* A transfer, paid ahead; a small one goes at once, and nothing of it comes back. */
+static enum gh_status count_download(struct vfs_work *w, uint64_t length)
+{
+	struct vfs_req *r = &w->req;
+	struct quota_slot slot = { { NULL } };
+	const uint64_t bytes = length < r->may_send ? length : r->may_send;
+	if (!bytes)
+		return GH_OK;
+	enum gh_status st = quota_transfer_begin(w, &slot);
+	if (st == GH_OK)
+		st = quota_download(w, bytes);
+	if (st != GH_OK)
+		quota_transfer_end(&slot);
+	else if (length > r->inline_max)
+		content_counted(r->content, r->session, w->caller.user, &slot);
+	else
+		quota_sent(r->session, bytes);
+	quota_transfer_end(&slot);
+	return st;
+}
+
 static enum gh_status open_version(struct vfs_work *w, const struct meta_node *n)
 {
 	struct vfs_req *r = &w->req;
@@ -44,6 +65,9 @@ static enum gh_status open_version(struct vfs_work *w, const struct meta_node *n
 		content_pull_only(r->content);
 	const uint64_t rest = n->size - r->offset;
 	const uint64_t length = r->length < rest ? r->length : rest;
+	st = quota_limited(w->tenant) ? count_download(w, length) : GH_OK;
+	if (st != GH_OK)
+		return st;
 	if (length <= r->inline_max)
 		return read_inline(w, length);
 	return content_available(r->content, r->offset, &r->retry_after_s);

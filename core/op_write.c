@@ -47,8 +47,21 @@ static enum gh_status decide(struct vfs_work *w, struct place *p, struct locks *
 static bool left_to_commit(const struct vfs_work *w, enum gh_status st)
 {
 	const struct vfs_req *r = &w->req;
-	return st == GH_AGAIN && !w->may_block && (r->flags & VFS_UNASKED) &&
+	return st == GH_AGAIN && !w->may_block && (r->flags & VFS_UNASKED) && !quota_limited(w->tenant) &&
 	       r->declared <= r->core->blob_ops->put_max(r->core->blobs);
+}
+
+/* Room for what was declared, less what goes when it is there; and its place among the transfers. */
+static enum gh_status make_room(struct vfs_work *w, const struct place *p, struct vfs_upload *u)
+{
+	const struct vfs_req *r = &w->req;
+	struct quota_wish wish = { .owner = p->exists ? p->node.owner : w->caller.user, .makes_file = !p->exists };
+	if (r->declared != UINT64_MAX)
+		wish.bytes = r->declared;
+	if (p->exists && !(r->flags & VFS_APPEND))
+		wish.frees = p->node.size - (r->flags & VFS_KEEP_HEAD ? r->offset : 0);
+	const enum gh_status st = quota_transfer_begin(w, &u->counted);
+	return st == GH_OK ? quota_hold_begin(w, &wish, &u->hold) : st;
 }
 
 enum gh_status op_write_begin(struct vfs_work *w)
@@ -71,7 +84,12 @@ enum gh_status op_write_begin(struct vfs_work *w)
 	r->created = !p.exists;
 	vfs_upload_abort(&r->upload); /* an earlier attempt's */
 	r->upload = upload_new(w);
-	return r->upload ? GH_OK : GH_NOMEM;
+	if (!r->upload)
+		return GH_NOMEM;
+	st = quota_limited(w->tenant) ? make_room(w, &p, r->upload) : GH_OK;
+	if (st != GH_OK)
+		vfs_upload_abort(&r->upload);
+	return st;
 }
 
 /* ---- commit ---- */
@@ -209,10 +227,10 @@ static enum gh_status plan_version(struct vfs_work *w, const struct place *p, co
 		n->made_us = gh_real_us();
 		change_step(ch, META_NODE_INSERT)->node = *n;
 		add_content(ch, n, parts, count, kept);
-		ch->batch.event.files++;
+		change_count(ch, n->owner, 0, 1);
 	}
 	ch->batch.event.node = n->id;
-	ch->batch.event.bytes += (int64_t)n->size;
+	change_count(ch, p->exists ? p->node.owner : n->owner, (int64_t)n->size, 0);
 	ch->batch.before = stored_settle;
 	ch->batch.before_arg = w;
 	a->created = !p->exists;

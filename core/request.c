@@ -49,7 +49,8 @@ struct vfs_req *vfs_req_new(struct gh_core *core, struct gh_loop *loop, enum vfs
 	r->length = UINT64_MAX;
 	r->declared = UINT64_MAX;
 	r->mtime_us = INT64_MIN;
-	r->quota_available = UINT64_MAX;
+	r->quota_available = r->quota_files_available = UINT64_MAX;
+	r->may_send = UINT64_MAX;
 	r->after = "";
 	snprintf(r->id, sizeof(r->id), "%llx", (unsigned long long)gh_id_new());
 	w->started_ns = gh_loop_now_ns(loop);
@@ -457,6 +458,15 @@ static enum gh_status ask_for_loop(struct vfs_work *w, uint64_t now_ns)
 	return share_may(r->core, r->loop, r->session->tenant, now_ns, &w->turn, &r->retry_after_s);
 }
 
+/* Requests a second: over HTTP a login comes with each, and asks (session.c); a command of FTP asks here, once. */
+static enum gh_status within_pace(struct vfs_work *w)
+{
+	const struct vfs_req *r = &w->req;
+	if (r->proto != VFS_FTP || !r->session || r->op == VFS_LOGIN || r->op == VFS_WRITE_COMMIT)
+		return GH_OK;
+	return quota_request(w, r->session);
+}
+
 enum vfs_submitted vfs_submit(struct vfs_req *r, vfs_done_fn *done, void *door)
 {
 	struct vfs_work *w = work_of(r);
@@ -476,6 +486,9 @@ enum vfs_submitted vfs_submit(struct vfs_req *r, vfs_done_fn *done, void *door)
 	const enum gh_status shut = switches_gate(w);
 	if (shut != GH_OK)
 		return finish_here(w, shut);
+	const enum gh_status paced = within_pace(w);
+	if (paced != GH_OK)
+		return finish_here(w, paced);
 	if (row->fast && core_flag(r->core, VFS_FLAG_FASTPATH, r->proto, r->session, false)) {
 		enum gh_status st = ask_for_loop(w, now);
 		if (st == GH_WAIT) {

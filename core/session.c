@@ -36,8 +36,10 @@ void vfs_session_unref(struct vfs_session **sp)
 {
 	struct vfs_session *s = *sp;
 	*sp = NULL;
-	if (s && atomic_fetch_sub(&s->refs, 1) == 1)
+	if (s && atomic_fetch_sub(&s->refs, 1) == 1) {
+		quota_session_end(s);
 		free(s);
+	}
 }
 
 const char *vfs_session_user(const struct vfs_session *s)
@@ -53,6 +55,16 @@ const char *vfs_session_tenant(const struct vfs_session *s)
 const struct gh_name_rule *vfs_session_rule(const struct vfs_session *s)
 {
 	return &s->tenant->rule;
+}
+
+void vfs_session_over(struct vfs_session *s)
+{
+	quota_session_end(s);
+}
+
+bool vfs_session_limited(const struct vfs_session *s)
+{
+	return quota_limited(s->tenant);
 }
 
 bool vfs_session_host(struct gh_core *core, const struct vfs_session *s, const char *host)
@@ -88,6 +100,13 @@ static enum gh_status tenant_meant(struct vfs_work *w, const struct login_name *
 	return st == GH_NOTFOUND ? GH_OK : st;
 }
 
+/* A login of HTTP is a request of its own, each time. */
+static enum gh_status within_limits(struct vfs_work *w, struct vfs_session *s)
+{
+	const enum gh_status st = w->req.proto == VFS_FTP ? GH_OK : quota_request(w, s);
+	return st == GH_OK ? quota_session_begin(w, s) : st;
+}
+
 static enum gh_status welcome(struct vfs_work *w, struct tenant *t, const struct people_answer *who)
 {
 	bool may_except;
@@ -103,6 +122,11 @@ static enum gh_status welcome(struct vfs_work *w, struct tenant *t, const struct
 		return GH_NOMEM;
 	w->req.new_session->proof = who->proof;
 	w->req.new_session->proto = w->req.proto;
+	const enum gh_status full = within_limits(w, w->req.new_session);
+	if (full != GH_OK) {
+		vfs_session_unref(&w->req.new_session);
+		return full;
+	}
 	/* the access line names who it turned out to be */
 	if (!w->req.session)
 		w->req.session = vfs_session_ref(w->req.new_session);
@@ -231,4 +255,6 @@ void vfs_count_sent(struct gh_core *core, const struct vfs_session *s, enum vfs_
 {
 	gh_metric_add(GH_M_BYTES_OUT, p, (int64_t)bytes);
 	live_count(core, s ? s->tenant : NULL, LIVE_OUT_BYTES, bytes);
+	if (s) /* an identity does not change; what it has paid ahead does */
+		quota_sent((struct vfs_session *)s, bytes);
 }

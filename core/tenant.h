@@ -42,11 +42,13 @@ struct locks {
 	struct gh_arena *arena;
 };
 
+struct quota_book;
 struct tenant {
 	/* What every operation looks at comes first, in one line of memory. */
 	uint64_t id, root;
 	_Atomic uint64_t tree_gen;
 	struct rights *rights; /* gh_rcu_read/publish; NULL = load it */
+	struct quota_book *_Atomic quota; /* limits of its own and of its users; NULL: none (quota.h) */
 	atomic_bool disabled;
 	struct gh_name_rule rule;
 	struct share_seat seat; /* how much it may do */

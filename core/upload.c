@@ -74,6 +74,7 @@ struct vfs_upload *upload_new(struct vfs_work *w)
 	u->loop = r->loop;
 	u->tenant = w->tenant->id;
 	u->whose = w->tenant;
+	u->user = w->caller.user;
 	u->proto = r->proto;
 	u->blob = gh_id_new();
 	u->flags = r->flags;
@@ -97,6 +98,8 @@ void upload_unref(struct vfs_upload **up)
 	*up = NULL;
 	if (!u || atomic_fetch_sub(&u->refs, 1) != 1)
 		return;
+	quota_transfer_end(&u->counted);
+	quota_hold_end(&u->hold, u->received);
 	u->core->blob_ops->stage_abort(&u->stage);
 	pthread_mutex_destroy(&u->lock);
 	gh_arena_free(&u->arena);
@@ -212,8 +215,11 @@ static enum gh_status flush_stage(struct vfs_upload *u)
 static void run_job(struct share_job *job)
 {
 	struct vfs_upload *u = (struct vfs_upload *)((char *)job - offsetof(struct vfs_upload, job));
+	const uint64_t wants = u->wants;
+	if (wants)
+		u->error = quota_hold_lease(u->core, &u->hold, wants);
 	pthread_mutex_lock(&u->lock);
-	if (!u->taken)
+	if (!u->taken && !wants)
 		u->error = u->stage ? flush_stage(u) : open_stage(u);
 	pthread_mutex_unlock(&u->lock);
 	share_done(job);
@@ -264,9 +270,46 @@ static enum gh_status push_stage(struct vfs_upload *u, const void *data, size_t 
 		return st;
 	}
 	u->unflushed += len;
+	u->wants = 0;
 	if (u->unflushed >= FLUSH_EVERY_BYTES && start_job(u) == GH_OK) /* a full queue: next time */
 		u->unflushed = 0;
 	return GH_OK;
+}
+
+/* Opens staging, or gets room; what was offered comes again when that is done. */
+static enum gh_status wait_for_job(struct vfs_upload *u, uint64_t wants, void (*ready)(void *arg), void *arg)
+{
+	u->wants = wants;
+	const enum gh_status st = start_job(u);
+	if (st == GH_OK) {
+		u->ready = ready;
+		u->ready_arg = arg;
+		return GH_WAIT;
+	}
+	if ((st == GH_OVERSHARE || st == GH_BUSY) && u->put_offs++ < PUT_OFFS_MAX) {
+		share_transfer_later(&u->transfer, u->loop, PUT_OFF_MS, ready, arg);
+		return GH_WAIT;
+	}
+	return st;
+}
+
+/* Its user's rate, its turn on the loop, and its tenant's rate. */
+static enum gh_status may_move(struct vfs_upload *u, size_t len, void (*ready)(void *arg), void *arg)
+{
+	struct quota_account *rated = quota_rated(u->whose, u->user);
+	unsigned wait_ms;
+	uint64_t n;
+	if (rated && len && quota_rate_offer(rated, len, true, &wait_ms) == 0) {
+		share_transfer_later(&u->transfer, u->loop, wait_ms, ready, arg);
+		return GH_WAIT;
+	}
+	/* What fits in memory came with a request that had its turn already. */
+	if (!u->stage && !atomic_load_explicit(&u->whose->seat.bytes_s, memory_order_relaxed))
+		return GH_OK;
+	const enum gh_status st = share_transfer_ask(&u->transfer, u->core, u->loop, u->whose, len, true, &n, ready, arg);
+	if (st != GH_OK)
+		quota_rate_return(rated, len);
+	return st;
 }
 
 enum gh_status vfs_upload_push(struct vfs_upload *u, const void *data, size_t len, void (*ready)(void *arg), void *arg)
@@ -282,29 +325,23 @@ enum gh_status vfs_upload_push(struct vfs_upload *u, const void *data, size_t le
 	if ((u->declared != UINT64_MAX && len > u->declared - u->received) ||
 	    len > u->core->cfg.upload_max_bytes - u->received)
 		return GH_TOOLARGE;
-	/* What fits in memory came with a request that had its turn already. */
-	if (u->stage || atomic_load_explicit(&u->whose->seat.bytes_s, memory_order_relaxed)) {
-		uint64_t n;
-		st = share_transfer_ask(&u->transfer, u->core, u->loop, u->whose, len, true, &n, ready, arg);
+	if (u->declared == UINT64_MAX && len) {
+		st = quota_hold_grow(&u->hold, u->received + len);
+		if (st == GH_AGAIN)
+			return wait_for_job(u, u->received + len, ready, arg);
 		if (st != GH_OK)
 			return st;
 	}
+	st = may_move(u, len, ready, arg);
+	if (st != GH_OK)
+		return st;
 	if (u->stage) {
 		st = push_stage(u, data, len);
 	} else if (len <= u->mem_max && u->mem_len + len <= u->mem_max &&
 		   (u->declared == UINT64_MAX || u->declared <= u->mem_max)) {
 		st = gather(u, data, len);
 	} else {
-		st = start_job(u);
-		if (st == GH_OK) {
-			u->ready = ready;
-			u->ready_arg = arg;
-			return GH_WAIT;
-		}
-		if ((st == GH_OVERSHARE || st == GH_BUSY) && u->put_offs++ < PUT_OFFS_MAX) {
-			share_transfer_later(&u->transfer, u->loop, PUT_OFF_MS, ready, arg);
-			return GH_WAIT;
-		}
+		st = wait_for_job(u, 0, ready, arg);
 	}
 	if (st == GH_OK) {
 		u->received += len;

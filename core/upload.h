@@ -16,6 +16,7 @@ struct vfs_upload {
 	struct gh_loop *loop;
 	uint64_t tenant, blob;
 	struct tenant *whose; /* whose bytes are counted */
+	uint64_t user;
 	enum vfs_proto proto;
 	/* what the begin said; in `arena` */
 	struct gh_arena *arena;
@@ -23,6 +24,9 @@ struct vfs_upload {
 	struct vfs_cond *cond;
 	unsigned flags;
 	uint64_t declared, offset;
+	struct quota_slot counted; /* as a transfer */
+	struct quota_hold hold;    /* room kept for it; while a job runs, the job's */
+	uint64_t wants;            /* the job is to get room for so much in all; 0 = it is about staging */
 	int64_t mtime_us;
 	/* what came */
 	uint64_t received;

@@ -63,6 +63,10 @@ void vfs_session_unref(struct vfs_session **s);
 const char *vfs_session_user(const struct vfs_session *s);
 const char *vfs_session_tenant(const struct vfs_session *s);
 const struct gh_name_rule *vfs_session_rule(const struct vfs_session *s);
+/* Nothing is done in it any more, though somebody may still hold it: it counts no longer where sessions are limited. */
+void vfs_session_over(struct vfs_session *s);
+/* Has its tenant limits, or any user of it? Any thread. */
+bool vfs_session_limited(const struct vfs_session *s);
 /* Is it one of the host names of the session's tenant? A port is not looked at. Loop thread. */
 bool vfs_session_host(struct gh_core *core, const struct vfs_session *s, const char *host);
 /* Does any tenant claim this host name (no port)? Loop thread. */
@@ -191,6 +195,7 @@ struct vfs_req {
 	/* read: inline bytes wanted (a small file, or a range of it) come back in data when they are at most this many */
 	uint64_t offset, length; /* length UINT64_MAX = to the end */
 	uint32_t inline_max;
+	uint64_t may_send; /* the most of it that will go to the client; UINT64_MAX: all. 0: only looked at */
 	/* write begin: offset for VFS_KEEP_HEAD; declared length or UINT64_MAX; mtime to set or INT64_MIN */
 	uint64_t declared;
 	int64_t mtime_us; /* also set-times */
@@ -221,7 +226,8 @@ struct vfs_req {
 	struct vfs_session *new_session; /* login: take it by vfs_session_ref */
 	struct vfs_lock lock;       /* lock, refresh */
 	unsigned failed_change;     /* set-props: which one was refused */
-	uint64_t quota_used, quota_available; /* quota; available UINT64_MAX = unknown */
+	uint64_t quota_used, quota_available; /* quota, and with GH_QUOTA available; UINT64_MAX = unknown */
+	uint64_t quota_files, quota_files_available; /* quota; UINT64_MAX = no limit */
 
 	struct vfs_work *work; /* the core's own */
 };

@@ -20,58 +20,58 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-uint64_t quota_room(const struct quota_stock *s)
+uint64_t quota_stock_room(const struct quota_stock *s)
 {
 	return left(s->granted, sum(sum(s->spent, s->claimed), s->reserved));
 }
 
-bool quota_reserve(struct quota_stock *s, uint64_t n)
+bool quota_stock_reserve(struct quota_stock *s, uint64_t n)
 {
-	if (n > quota_room(s))
+	if (n > quota_stock_room(s))
 		return false;
 	s->reserved += n;
 	return true;
 }
 
-void quota_unreserve(struct quota_stock *s, uint64_t n)
+void quota_stock_unreserve(struct quota_stock *s, uint64_t n)
 {
 	s->reserved = left(s->reserved, n);
 }
 
-bool quota_claim(struct quota_stock *s, uint64_t n, uint64_t held)
+bool quota_stock_claim(struct quota_stock *s, uint64_t n, uint64_t held)
 {
 	const uint64_t others = n <= held ? 0 : left(s->reserved, held); /* within his own he takes nobody's */
 
 	if (n > left(s->granted, sum(sum(s->spent, s->claimed), others)))
 		return false;
-	quota_unreserve(s, held);
+	quota_stock_unreserve(s, held);
 	s->claimed += n;
 	return true;
 }
 
-void quota_settle(struct quota_stock *s, uint64_t n, bool added)
+void quota_stock_settle(struct quota_stock *s, uint64_t n, bool added)
 {
 	s->claimed = left(s->claimed, n);
 	if (added)
 		s->spent = sum(s->spent, n);
 }
 
-uint64_t quota_need(const struct quota_stock *s, uint64_t n)
+uint64_t quota_stock_need(const struct quota_stock *s, uint64_t n)
 {
 	return sum(sum(s->claimed, s->reserved), n);
 }
 
-uint64_t quota_mark(const struct quota_stock *s)
+uint64_t quota_stock_mark(const struct quota_stock *s)
 {
 	return s->spent;
 }
 
-bool quota_covers(const struct quota_stock *s, uint64_t n)
+bool quota_stock_covers(const struct quota_stock *s, uint64_t n)
 {
 	return n >= s->claimed;
 }
 
-void quota_granted(struct quota_stock *s, uint64_t granted, uint64_t mark)
+void quota_stock_granted(struct quota_stock *s, uint64_t granted, uint64_t mark)
 {
 	s->granted = granted;
 	s->spent = left(s->spent, mark);

@@ -35,23 +35,23 @@ struct quota_stock {
 };
 
 /* What is neither spent nor spoken for. */
-uint64_t quota_room(const struct quota_stock *s);
-/* Keeps n for later. false: not granted (any more); ask the store for quota_need(s, n). */
-bool quota_reserve(struct quota_stock *s, uint64_t n);
-void quota_unreserve(struct quota_stock *s, uint64_t n);
+uint64_t quota_stock_room(const struct quota_stock *s);
+/* Keeps n for later. false: not granted (any more); ask the store for quota_stock_need(s, n). */
+bool quota_stock_reserve(struct quota_stock *s, uint64_t n);
+void quota_stock_unreserve(struct quota_stock *s, uint64_t n);
 /* n are about to be committed, by whom held of the reserved are; these go when it is true. */
-bool quota_claim(struct quota_stock *s, uint64_t n, uint64_t held);
+bool quota_stock_claim(struct quota_stock *s, uint64_t n, uint64_t held);
 /* The commit's end: it added n (or nobody knows), or nothing. */
-void quota_settle(struct quota_stock *s, uint64_t n, bool added);
+void quota_stock_settle(struct quota_stock *s, uint64_t n, bool added);
 
 /* What a grant has to cover for n more. */
-uint64_t quota_need(const struct quota_stock *s, uint64_t n);
+uint64_t quota_stock_need(const struct quota_stock *s, uint64_t n);
 /* A grant that is asked for now knows of all that is spent until now: pass it on with the answer. */
-uint64_t quota_mark(const struct quota_stock *s);
+uint64_t quota_stock_mark(const struct quota_stock *s);
 /* Does a lease of n cover the commits under way? If not (it had run out, and others took the room; or the limit was
  * lowered) it has to be a lease of another name, so that they fail, who name the old one. */
-bool quota_covers(const struct quota_stock *s, uint64_t n);
-void quota_granted(struct quota_stock *s, uint64_t granted, uint64_t mark);
+bool quota_stock_covers(const struct quota_stock *s, uint64_t n);
+void quota_stock_granted(struct quota_stock *s, uint64_t granted, uint64_t mark);
 
 /* The store's books at one moment: others, the living leases of all other holders. */
 struct quota_books {

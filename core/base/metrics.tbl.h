@@ -34,6 +34,9 @@ X(BREAKER_STATE, "breaker_state", GAUGE, "service", "metadata blobs", "The servi
 X(BREAKER_OPENINGS, "breaker_openings_total", COUNTER, "service", "metadata blobs", "Times that a service's breaker opened.")
 X(BREAKER_TENANT_OPENINGS, "breaker_tenant_openings_total", COUNTER, "service", "metadata blobs", "Times that a tenant's breaker for the service opened.")
 X(BREAKER_REFUSED, "breaker_refused_total", COUNTER, "service", "metadata blobs", "Operations and calls refused because a breaker was open.")
+/* enum quota_kind order */
+X(QUOTA_REFUSED, "quota_refused_total", COUNTER, "limit", "bytes files sessions transfers requests_s bytes_s month_bytes", "Operations refused because of a limit of a tenant or user, by limit. bytes_s never refuses, it slows down.")
+X(QUOTA_RENEWALS, "quota_leases_total", COUNTER, "result", "granted short failed", "Times that the store was asked for more room under a limit, by outcome.")
 X(COLLECTED, "collected_blobs_total", COUNTER, "kind", "dead orphan staging", "Blobs removed by the collector.")
 X(DAMAGED, "damaged_total", COUNTER, NULL, NULL, "Reads that met a wrong checksum.")
 X(STARTED, "start_time_seconds", GAUGE, NULL, NULL, "When the gateway started, in seconds since 1970.")

@@ -52,6 +52,8 @@ X(SUSPENDED, TENANT, "this kind of operation is switched off by an administrator
 X(READONLY, TENANT, "read-only for now")
 X(FROZEN, TENANT, "read-only")
 X(BUSY, TENANT, "overloaded; try again shortly")
+X(PACED, TENANT, "as much at a time, or in a time, as is allowed; try again later")
+X(CROWDED, TENANT, "as many sessions as allowed are open")
 X(OVERSHARE, TENANT, "more than this tenant's share is waiting; try again later")
 
 X(IO, DEPENDENCY, "the storage reported an error")

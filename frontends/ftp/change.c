@@ -1,4 +1,4 @@
-/* Commands that look at or change one place: CWD, MKD, RMD, DELE, RNFR and RNTO, SIZE, MDTM, MFMT, MLST. */
+/* Commands that look at or change one place: CWD, MKD, RMD, DELE, RNFR and RNTO, SIZE, MDTM, MFMT, MLST, AVBL. */
 #include "frontends/ftp/ftp.h"
 
 #include <stdlib.h>
@@ -36,6 +36,28 @@ void ftp_cmd_cdup(struct ftp_session *s, char *arg, size_t len)
 	char up[] = "..";
 
 	ftp_cmd_cwd(s, up, 2);
+}
+
+/* ---- AVBL ---- */
+
+static bool room_told(struct ftp_session *s, struct vfs_req *req)
+{
+	if (req->status != GH_OK)
+		ftp_end_status(s, req->status, req);
+	else if (req->quota_available == UINT64_MAX)
+		ftp_end(s, 550, "Nobody knows how much room there is.");
+	else
+		ftp_end(s, 213, "%llu", (unsigned long long)req->quota_available);
+	return false;
+}
+
+/* Bytes that may be added, by the quota and the disk (draft-peterson-streamlined-ftp-command-extensions section 4). */
+void ftp_cmd_avbl(struct ftp_session *s, char *arg, size_t len)
+{
+	struct vfs_req *req = ftp_path_req(s, VFS_QUOTA, arg, len);
+
+	if (req)
+		ftp_submit(s, req, room_told);
 }
 
 /* ---- making and removing ---- */

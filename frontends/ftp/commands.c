@@ -213,6 +213,7 @@ void ftp_cmd_feat(struct ftp_session *s, char *arg, size_t len)
 	gh_buf_init(&facts, 256);
 	ftp_facts_feat(&facts, s->facts);
 	ftp_say_first(s, 211, "Features:");
+	ftp_say_line(s, "AVBL");
 	ftp_say_line(s, "EPRT");
 	ftp_say_line(s, "EPSV");
 	ftp_say_line(s, "HOST");

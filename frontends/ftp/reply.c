@@ -87,6 +87,10 @@ struct ftp_answer ftp_answer_of(enum gh_status st)
 		return (struct ftp_answer){ 550, "Read-only." };
 	case GH_BUSY:
 		return (struct ftp_answer){ 450, "Overloaded; try again shortly." };
+	case GH_PACED:
+		return (struct ftp_answer){ 450, "As much as is allowed at a time; try again later." };
+	case GH_CROWDED:
+		return (struct ftp_answer){ 421, "As many sessions as allowed are open; try again later." };
 	case GH_OVERSHARE:
 		return (struct ftp_answer){ 450, "More than your share is waiting already; try again later." };
 	case GH_IO:

@@ -83,6 +83,8 @@ void http_call_completed(void *shard, struct MHD_Connection *mhd, void **call, e
 	vfs_req_free(&k->pending);
 	http_put_fini(k);
 	http_answer_fini(&k->answer);
+	if (k->ex.session)
+		vfs_session_over(k->ex.session);
 	vfs_session_unref(&k->ex.session);
 	if (k->ex.arena)
 		gh_arena_reset(k->ex.arena);

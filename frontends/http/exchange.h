@@ -113,6 +113,8 @@ struct vfs_cond *http_cond(struct http_ex *ex, struct gh_arena *a);
 /* RFC 9110 section 14.2 and If-Range: 200 whole (also for bad syntax or several ranges we decline), 206, 416. */
 int http_range(const struct http_ex *ex, uint64_t size, uint64_t version, int64_t mtime_us, uint64_t *ret_offset,
 	       uint64_t *ret_length);
+/* At most so many bytes of content will be sent, before anything is known about it; UINT64_MAX: all of it. */
+uint64_t http_range_bound(const struct http_ex *ex);
 #define HTTP_DATE_LEN 32
 void http_date_format(char *out, int64_t time_us);          /* IMF-fixdate */
 void http_rfc3339_format(char *out, int64_t time_us); /* 2026-01-02T03:04:05.678Z */

@@ -165,6 +165,7 @@ void http_serve(struct http_ex *ex, const char *disposition, http_then_fn *on_fo
 	s->on_folder = on_folder;
 	http_call_of(ex)->serve = s;
 	req->length = UINT64_MAX;
+	req->may_send = http_range_bound(ex);
 	req->inline_max = ex->method == HTTP_HEAD ? 0 : INLINE_MAX;
 	req->cond = http_cond(ex, req->arena);
 	http_submit(ex, req, file_opened);

@@ -100,3 +100,23 @@ int http_range(const struct http_ex *ex, uint64_t size, uint64_t version, int64_
 	*ret_length = (last < size - 1 ? last : size - 1) - first + 1;
 	return 206;
 }
+
+uint64_t http_range_bound(const struct http_ex *ex)
+{
+	const char *range = ex->method == HTTP_GET ? http_header(ex, "Range") : NULL;
+	uint64_t first = 0, last = 0;
+
+	if (ex->method == HTTP_HEAD)
+		return 0;
+	if (!range || http_header(ex, "If-Range"))
+		return UINT64_MAX;
+	switch (spec_parse(range, &first, &last)) {
+	case RANGE_NONE:
+		return UINT64_MAX;
+	case RANGE_SUFFIX:
+		return last;
+	case RANGE_FROM:
+		break;
+	}
+	return last == UINT64_MAX ? last : last - first + 1;
+}

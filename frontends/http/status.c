@@ -47,6 +47,8 @@ int http_code_of(enum gh_status st)
 		return 423;
 	case GH_THROTTLED:
 	case GH_OVERSHARE:
+	case GH_PACED:
+	case GH_CROWDED:
 		return 429;
 	case GH_UNSUPPORTED:
 		return 501;

@@ -5,7 +5,7 @@ enum {
 	O_CASE = 1, O_HOST = 2, O_ABLE = 4, O_OWNER = 8, O_PASSWORD = 16, O_TOKEN = 32, O_PAGE = 64, O_VERIFY = 128,
 	O_WATCH = 256, O_SERVE = 512, O_NOT_OWNER = 1024,
 	O_SCOPE = 1 << 11, O_END = 1 << 12, O_MODE = 1 << 13, O_FLAG = 1 << 14, O_WHOSE = 1 << 15, O_DOOR = 1 << 16,
-	O_SHARE = 1 << 20, O_POOL = 1 << 21, O_ROLE = 1u << 24, O_DAYS = 1u << 25, O_ALWAYS = 1u << 31,
+	O_SHARE = 1 << 20, O_POOL = 1 << 21, O_LIMIT = 1 << 22, O_ROLE = 1u << 24, O_DAYS = 1u << 25, O_ALWAYS = 1u << 31,
 };
 
 const struct cli_option cli_options[] = {
@@ -51,6 +51,13 @@ const struct cli_option cli_options[] = {
 	{ "--why", "TEXT", CLI_STRING, "why", O_END, "for the audit trail" },
 	{ "--proto", "DOOR", CLI_STRING, "proto", O_DOOR, "only this door: webdav, ftp, rest, web" },
 	{ "--watch", NULL, CLI_SPECIAL, NULL, O_WATCH, "once a second: a picture on a terminal, else lines; --json: samples" },
+	{ "--bytes", "SIZE", CLI_STRING, "bytes", O_LIMIT, "content, like 500GiB; none = no limit" },
+	{ "--files", "N", CLI_STRING, "files", O_LIMIT, "files; folders are free" },
+	{ "--sessions", "N", CLI_STRING, "sessions", O_LIMIT, "FTP logins and running HTTP requests at a time" },
+	{ "--transfers", "N", CLI_STRING, "transfers", O_LIMIT, "uploads and downloads at a time" },
+	{ "--requests-s", "N", CLI_STRING, "requests_s", O_LIMIT, "requests a second" },
+	{ "--bytes-s", "SIZE", CLI_STRING, "bytes_s", O_LIMIT, "content a second, both ways together" },
+	{ "--month-bytes", "SIZE", CLI_STRING, "month_bytes", O_LIMIT, "content in a calendar month (UTC), both ways" },
 	{ "--weight", "N", CLI_NUMBER, "weight", O_SHARE, "its part in company, 1 to 1000; 100 is usual" },
 	{ "--cap", "N", CLI_NUMBER, "cap", O_SHARE, "at most so many operations at once, even alone; 0 = no cap" },
 	{ "--pool", "POOL", CLI_STRING, "pool", O_SHARE, "workers of its own, or shared" },
@@ -112,6 +119,9 @@ const struct cli_command cli_commands[] = {
 	{ "session kill", "session.kill", "[ID]", O_WHOSE, "the same as sessions kill", NULL },
 	{ "upload list", "upload.list", "[TENANT]", 0, "the same as uploads list", NULL },
 
+	{ "limit list", "limit.list", "[TENANT]", 0, "limits of tenants and users", NULL },
+	{ "limit set", "limit.set", "TENANT [USER]", O_LIMIT, "bound a tenant or one of its users, at once", NULL },
+	{ "quota list", "quota.list", "[TENANT]", 0, "what is used of limits", NULL },
 	{ "share list", "share.list", "", 0, "what each tenant is due of workers and loops, and has", NULL },
 	{ "share set", "share.set", "TENANT", O_SHARE, "change a tenant's weight, cap or pool, at once", NULL },
 	{ "pool list", "pool.list", "", 0, "dedicated pools of workers", NULL },

@@ -73,6 +73,7 @@ X("uploads.max_size", SIZE, "1TiB", KIB, 1024 * TIB, RESTART, "largest file")
 X("locks.max_timeout", DURATION, "1h", MIN, DAY, RESTART, "longest life of a WebDAV lock without a refresh")
 X("collector.every", DURATION, "60s", SEC, DAY, RESTART, "pause between two runs of the collector")
 X("collector.grace", DURATION, "1h", SEC, 30 * DAY, RESTART, "age of dead content before it is removed")
+X("quota.lease", DURATION, "30s", 200, HOUR, RESTART, "how long room that a gateway holds under a limit stays its own")
 X("events.keep", DURATION, "90d", DAY, 3650 * DAY, RESTART, "how long the event log is kept")
 
 X("log.path", PATH, "-", 0, 0, RELOAD, "log file; - = standard error")

@@ -100,6 +100,7 @@ static enum gh_status core_start(const struct config *cfg, const struct datadir 
 		.lock_timeout_max_s = (uint32_t)(config_number(cfg, "locks.max_timeout") / 1000),
 		.collect_every_s = (uint32_t)(config_number(cfg, "collector.every") / 1000),
 		.collect_grace_s = (uint32_t)(config_number(cfg, "collector.grace") / 1000),
+		.quota_lease_ms = (uint32_t)config_number(cfg, "quota.lease"),
 		.event_days = (uint32_t)(config_number(cfg, "events.keep") / 86400000),
 		.folder = dir->path,
 		.place = { h->host, config_text(cfg, "gateway.pod"), config_text(cfg, "gateway.dc") },

@@ -64,6 +64,28 @@ void rest_node(struct gh_buf *out, const struct vfs_node *n)
 	gh_buf_char(out, '}');
 }
 
+static void room_members(struct gh_buf *out, const char *unit, uint64_t used, uint64_t available)
+{
+	gh_buf_printf(out, "\"used_%s\":%llu,\"available_%s\":", unit, (unsigned long long)used, unit);
+	if (available == UINT64_MAX)
+		gh_buf_str(out, "null");
+	else
+		gh_buf_u64(out, available);
+}
+
+void rest_quota(struct gh_buf *out, const struct vfs_req *quota)
+{
+	if (out->failed)
+		return;
+	GH_ASSERT(out->data[out->len - 1] == '}');
+	out->len--;
+	gh_buf_str(out, ",\"quota\":{");
+	room_members(out, "bytes", quota->quota_used, quota->quota_available);
+	gh_buf_char(out, ',');
+	room_members(out, "files", quota->quota_files, quota->quota_files_available);
+	gh_buf_str(out, "}}");
+}
+
 void rest_json_headers(struct http_ex *ex, const char *type)
 {
 	http_reply_header(ex, "Content-Type", type);
@@ -89,6 +111,8 @@ void rest_problem(struct http_ex *ex, enum gh_status st, const struct vfs_req *r
 		member(&b, "holder", req->blocker);
 	if (req && st == GH_LOCKED && req->blocker_path)
 		member(&b, "locked_path", req->blocker_path);
+	if (req && st == GH_QUOTA && req->quota_available != UINT64_MAX)
+		gh_buf_printf(&b, ",\"available_bytes\":%llu", (unsigned long long)req->quota_available);
 	if (req && req->retry_after_s)
 		gh_buf_printf(&b, ",\"retry_after\":%u", req->retry_after_s);
 	member(&b, "request_id", ex->request_id);

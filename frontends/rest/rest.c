@@ -84,22 +84,51 @@ static void content_begin(struct http_ex *ex)
 
 /* ---- stat ---- */
 
-static void stat_done(struct http_ex *ex, struct vfs_req *req)
+/* A second question, of folders: how much room is there? Always where there are limits, elsewhere when it is asked for
+ * (?quota): it goes to the store. */
+static bool wants_quota(struct http_ex *ex, const struct vfs_node *n)
+{
+	return n->type == VFS_FOLDER && !n->navigable && (vfs_session_limited(ex->session) || http_query(ex, "quota"));
+}
+
+static void stat_tell(struct http_ex *ex, struct vfs_req *req)
 {
 	struct gh_buf b;
 
-	if (req->status != GH_OK) {
-		http_refuse(ex, req->status, req);
-		vfs_req_free(&req);
-		return;
-	}
 	gh_buf_init(&b, 64 << 10);
 	rest_node(&b, &req->node);
+	if (req->op == VFS_QUOTA)
+		rest_quota(&b, req);
 	gh_buf_char(&b, '\n');
 	vfs_req_log(req, http_method_name(ex->method), 200, b.len);
 	vfs_req_free(&req);
 	rest_json_headers(ex, "application/json");
 	http_reply_buf(ex, 200, &b);
+}
+
+static void quota_done(struct http_ex *ex, struct vfs_req *req)
+{
+	if (req->status == GH_OK) {
+		stat_tell(ex, req);
+		return;
+	}
+	http_refuse(ex, req->status, req);
+	vfs_req_free(&req);
+}
+
+static void stat_done(struct http_ex *ex, struct vfs_req *req)
+{
+	struct vfs_req *quota = NULL;
+
+	if (req->status != GH_OK) {
+		http_refuse(ex, req->status, req);
+		vfs_req_free(&req);
+	} else if (wants_quota(ex, &req->node) && http_req(ex, VFS_QUOTA, &quota) == GH_OK) {
+		vfs_req_free(&req);
+		http_submit(ex, quota, quota_done);
+	} else {
+		stat_tell(ex, req);
+	}
 }
 
 static void stat_begin(struct http_ex *ex)

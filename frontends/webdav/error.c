@@ -25,6 +25,8 @@ int dav_code(const struct http_ex *ex, enum gh_status st)
 	case GH_NOLOCK:
 		return 409;
 	case GH_OVERSHARE: /* a drive mapped by the system knows 503, and waits; 429 it takes for an error */
+	case GH_PACED:
+	case GH_CROWDED:
 		return 503;
 	case GH_OK:
 	case GH_PENDING:
@@ -130,6 +132,8 @@ static const char *precondition_of(const struct http_ex *ex, enum gh_status st, 
 	case GH_SUSPENDED:
 	case GH_READONLY:
 	case GH_FROZEN:
+	case GH_PACED:
+	case GH_CROWDED:
 	case GH_BUSY:
 	case GH_OVERSHARE:
 	case GH_IO:

@@ -186,6 +186,13 @@ bool vfs_host_known(struct gh_core *core, const char *host)
 	(void)core;
 	(void)host;
 	return true;
+void vfs_session_over(struct vfs_session *s)
+{
+}
+
+bool vfs_session_limited(const struct vfs_session *s)
+{
+	return false;
 }
 
 const struct gh_name_rule *vfs_session_rule(const struct vfs_session *s)

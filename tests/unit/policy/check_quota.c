@@ -10,15 +10,15 @@ START_TEST(what_was_not_granted_is_not_reserved)
 {
 	struct quota_stock s = { 0 };
 
-	ck_assert(!quota_reserve(&s, 1));
-	ck_assert(quota_reserve(&s, 0));
-	quota_granted(&s, 100, quota_mark(&s));
-	ck_assert(quota_reserve(&s, 60));
-	ck_assert(!quota_reserve(&s, 41));
-	ck_assert(quota_reserve(&s, 40));
-	ck_assert_uint_eq(quota_room(&s), 0);
-	quota_unreserve(&s, 40);
-	ck_assert_uint_eq(quota_room(&s), 40);
+	ck_assert(!quota_stock_reserve(&s, 1));
+	ck_assert(quota_stock_reserve(&s, 0));
+	quota_stock_granted(&s, 100, quota_stock_mark(&s));
+	ck_assert(quota_stock_reserve(&s, 60));
+	ck_assert(!quota_stock_reserve(&s, 41));
+	ck_assert(quota_stock_reserve(&s, 40));
+	ck_assert_uint_eq(quota_stock_room(&s), 0);
+	quota_stock_unreserve(&s, 40);
+	ck_assert_uint_eq(quota_stock_room(&s), 40);
 }
 END_TEST
 
@@ -26,13 +26,13 @@ START_TEST(claim_takes_what_was_reserved_for_it)
 {
 	struct quota_stock s = { .granted = 100 };
 
-	ck_assert(quota_reserve(&s, 100));
-	ck_assert(!quota_claim(&s, 1, 0)); /* another's room */
-	ck_assert(quota_claim(&s, 100, 100));
-	quota_settle(&s, 100, true);
+	ck_assert(quota_stock_reserve(&s, 100));
+	ck_assert(!quota_stock_claim(&s, 1, 0)); /* another's room */
+	ck_assert(quota_stock_claim(&s, 100, 100));
+	quota_stock_settle(&s, 100, true);
 	ck_assert_uint_eq(s.spent, 100);
 	ck_assert_uint_eq(s.claimed + s.reserved, 0);
-	ck_assert(!quota_claim(&s, 1, 0));
+	ck_assert(!quota_stock_claim(&s, 1, 0));
 }
 END_TEST
 
@@ -40,10 +40,10 @@ START_TEST(claim_beyond_the_reserved_leaves_others_theirs)
 {
 	struct quota_stock s = { .granted = 100 };
 
-	ck_assert(quota_reserve(&s, 30)); /* mine */
-	ck_assert(quota_reserve(&s, 50)); /* another's */
-	ck_assert(!quota_claim(&s, 51, 30));
-	ck_assert(quota_claim(&s, 50, 30));
+	ck_assert(quota_stock_reserve(&s, 30)); /* mine */
+	ck_assert(quota_stock_reserve(&s, 50)); /* another's */
+	ck_assert(!quota_stock_claim(&s, 51, 30));
+	ck_assert(quota_stock_claim(&s, 50, 30));
 	ck_assert_uint_eq(s.reserved, 50);
 }
 END_TEST
@@ -52,9 +52,9 @@ START_TEST(claim_that_came_to_nothing_gives_its_room_back)
 {
 	struct quota_stock s = { .granted = 10 };
 
-	ck_assert(quota_claim(&s, 10, 0));
-	quota_settle(&s, 10, false);
-	ck_assert_uint_eq(quota_room(&s), 10);
+	ck_assert(quota_stock_claim(&s, 10, 0));
+	quota_stock_settle(&s, 10, false);
+	ck_assert_uint_eq(quota_stock_room(&s), 10);
 }
 END_TEST
 
@@ -63,14 +63,14 @@ START_TEST(what_is_settled_while_a_grant_is_asked_for_counts_against_it)
 	struct quota_stock s = { .granted = 10 };
 	uint64_t mark;
 
-	ck_assert(quota_claim(&s, 4, 0));
-	quota_settle(&s, 4, true);
-	mark = quota_mark(&s);
-	ck_assert(quota_claim(&s, 3, 0));
-	quota_settle(&s, 3, true);
-	quota_granted(&s, 20, mark);
+	ck_assert(quota_stock_claim(&s, 4, 0));
+	quota_stock_settle(&s, 4, true);
+	mark = quota_stock_mark(&s);
+	ck_assert(quota_stock_claim(&s, 3, 0));
+	quota_stock_settle(&s, 3, true);
+	quota_stock_granted(&s, 20, mark);
 	ck_assert_uint_eq(s.spent, 3);
-	ck_assert_uint_eq(quota_room(&s), 17);
+	ck_assert_uint_eq(quota_stock_room(&s), 17);
 }
 END_TEST
 
@@ -78,12 +78,12 @@ START_TEST(smaller_grant_refuses_claims_that_were_reserved_before_it)
 {
 	struct quota_stock s = { .granted = 100 };
 
-	ck_assert(quota_reserve(&s, 80));
-	quota_granted(&s, 50, quota_mark(&s)); /* the limit was lowered */
-	ck_assert(!quota_claim(&s, 80, 80));
-	ck_assert_uint_eq(quota_room(&s), 0);
-	quota_unreserve(&s, 80);
-	ck_assert_uint_eq(quota_room(&s), 50);
+	ck_assert(quota_stock_reserve(&s, 80));
+	quota_stock_granted(&s, 50, quota_stock_mark(&s)); /* the limit was lowered */
+	ck_assert(!quota_stock_claim(&s, 80, 80));
+	ck_assert_uint_eq(quota_stock_room(&s), 0);
+	quota_stock_unreserve(&s, 80);
+	ck_assert_uint_eq(quota_stock_room(&s), 50);
 }
 END_TEST
 
@@ -203,12 +203,12 @@ static void renew(unsigned i, uint64_t more)
 {
 	struct holder *h = &holders[i];
 	const struct quota_books b = { limit, used, leases_of_others(i) };
-	const uint64_t mark = quota_mark(&h->stock), n = quota_grant(&b, quota_need(&h->stock, more), 100);
+	const uint64_t mark = quota_stock_mark(&h->stock), n = quota_grant(&b, quota_stock_need(&h->stock, more), 100);
 
-	h->name += !quota_covers(&h->stock, n);
+	h->name += !quota_stock_covers(&h->stock, n);
 	h->leased = n;
 	h->until = now + LEASE_TICKS;
-	quota_granted(&h->stock, n, mark);
+	quota_stock_granted(&h->stock, n, mark);
 }
 
 static void begin(unsigned i, struct op *o)
@@ -217,11 +217,11 @@ static void begin(unsigned i, struct op *o)
 
 	o->n = 1 + roll(60);
 	o->held = 0;
-	if (!quota_reserve(&h->stock, o->n)) {
+	if (!quota_stock_reserve(&h->stock, o->n)) {
 		renew(i, o->n);
-		if (!quota_reserve(&h->stock, o->n)) {
+		if (!quota_stock_reserve(&h->stock, o->n)) {
 			/* refused: then it was not there */
-			ck_assert_uint_gt(o->n + quota_need(&h->stock, 0) + leases_of_others(i) + used, limit);
+			ck_assert_uint_gt(o->n + quota_stock_need(&h->stock, 0) + leases_of_others(i) + used, limit);
 			refused++;
 			return;
 		}
@@ -238,7 +238,7 @@ static void commit(unsigned i, struct op *o)
 
 	if (lives)
 		used += o->n;
-	quota_settle(&h->stock, o->n, lives);
+	quota_stock_settle(&h->stock, o->n, lives);
 	o->state = IDLE;
 	ck_assert_uint_le(used, limit);
 }
@@ -268,17 +268,17 @@ static void step(unsigned i)
 		return;
 	case RESERVED:
 		if (roll(5) == 0) { /* aborted */
-			quota_unreserve(&h->stock, o->held);
+			quota_stock_unreserve(&h->stock, o->held);
 			o->state = IDLE;
 			return;
 		}
 		if (h->until <= now)
 			renew(i, 0);
-		if (quota_claim(&h->stock, o->n, o->held)) {
+		if (quota_stock_claim(&h->stock, o->n, o->held)) {
 			o->state = CLAIMED;
 			o->lease = h->name;
 		} else { /* the lease ran out and others took the room */
-			quota_unreserve(&h->stock, o->held);
+			quota_stock_unreserve(&h->stock, o->held);
 			o->state = IDLE;
 		}
 		return;
@@ -317,9 +317,9 @@ START_TEST(holders_that_die_neither_pass_the_limit_nor_leak)
 	after_all_leases();
 	ck_assert_uint_le(used, limit);
 	renew(0, limit - used);
-	ck_assert_uint_eq(quota_room(&holders[0].stock), limit - used);
-	ck_assert(quota_reserve(&holders[0].stock, limit - used));
-	ck_assert(!quota_reserve(&holders[0].stock, 1));
+	ck_assert_uint_eq(quota_stock_room(&holders[0].stock), limit - used);
+	ck_assert(quota_stock_reserve(&holders[0].stock, limit - used));
+	ck_assert(!quota_stock_reserve(&holders[0].stock, 1));
 }
 END_TEST
 
@@ -331,10 +331,10 @@ START_TEST(idle_leases_keep_nobody_waiting_for_longer_than_they_live)
 	for (unsigned i = 1; i < HOLDERS; i++)
 		renew(i, 1); /* and then nothing */
 	renew(0, 1000);
-	ck_assert_uint_lt(quota_room(&holders[0].stock), 1000);
+	ck_assert_uint_lt(quota_stock_room(&holders[0].stock), 1000);
 	now += LEASE_TICKS;
 	renew(0, 1000);
-	ck_assert_uint_eq(quota_room(&holders[0].stock), 1000);
+	ck_assert_uint_eq(quota_stock_room(&holders[0].stock), 1000);
 }
 END_TEST
 

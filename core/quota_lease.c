@@ -1,0 +1,262 @@
+/* Taking from an account, and going to the store for more. See quota.h for who calls, policy/quota.h for the arithmetic.
+ *
+ *   at rest -> renewing (one thread, at the store) -> at rest
+ *
+ * While it renews, numbers may still be reserved and settled, but nothing is claimed: what a commit rests on is decided
+ * between two grants. Whoever needs more waits for the one at the store, looks again, then goes itself; what it went for
+ * it takes in the same moment in which the grant is entered, so that it cannot be taken away under its hands.
+ */
+#include "core/base/clock.h"
+#include "core/base/id.h"
+#include "core/base/log.h"
+#include "core/base/metrics.h"
+#include "core/quota_room.h"
+
+enum { RENEWAL_GRANTED, RENEWAL_SHORT, RENEWAL_FAILED }; /* order of the metric's values */
+
+/* The most that a lease holds beyond what is needed. */
+static const uint64_t chunks[QUOTA_STOCKS] = { [QUOTA_BYTES] = 256ull << 20, [QUOTA_FILES] = 1000 };
+#define MONTH_CHUNK (64ull << 20)
+
+int64_t quota_month_now(void)
+{
+	return quota_month_of(gh_real_us());
+}
+
+/* ---- taking; under the account's lock ---- */
+
+static void give_up(struct quota_account *a, struct quota_take *t, unsigned stocks)
+{
+	for (unsigned k = 0; k < stocks; k++) {
+		if (t->claim)
+			quota_stock_settle(&a->stock[k], t->n[k], false);
+		else
+			quota_stock_unreserve(&a->stock[k], t->n[k]);
+		if (t->claim && t->held[k])
+			a->stock[k].reserved += *t->held[k];
+	}
+}
+
+static bool take_stock(struct quota_account *a, struct quota_take *t, enum quota_kind k)
+{
+	if (!quota_has(a, k))
+		t->n[k] = 0;
+	if (!t->claim)
+		return quota_stock_reserve(&a->stock[k], t->n[k]);
+	const uint64_t held = t->held[k] ? *t->held[k] : 0;
+	if (t->n[k])
+		return quota_stock_claim(&a->stock[k], t->n[k], held);
+	quota_stock_unreserve(&a->stock[k], held); /* it adds nothing after all */
+	return true;
+}
+
+static bool take_month(struct quota_account *a, uint64_t n)
+{
+	if (!n || !quota_has(a, QUOTA_MONTH_BYTES))
+		return true;
+	if (a->month != quota_month_now() || a->month_left < n)
+		return false;
+	a->month_left -= n;
+	return true;
+}
+
+static bool rests_on_lease(const struct quota_account *a, const struct quota_take *t)
+{
+	return t->claim &&
+	       ((t->n[QUOTA_BYTES] && quota_has(a, QUOTA_BYTES)) || (t->n[QUOTA_FILES] && quota_has(a, QUOTA_FILES)));
+}
+
+static bool take(struct quota_account *a, struct quota_take *t)
+{
+	a->used = true;
+	if (rests_on_lease(a, t) && (!a->lease || a->until_ns <= gh_mono_ns()))
+		return false;
+	for (unsigned k = 0; k < QUOTA_STOCKS; k++)
+		if (!take_stock(a, t, k)) {
+			t->missing = k;
+			give_up(a, t, k);
+			return false;
+		}
+	if (!take_month(a, t->month)) {
+		t->missing = QUOTA_MONTH_BYTES;
+		give_up(a, t, QUOTA_STOCKS);
+		return false;
+	}
+	for (unsigned k = 0; t->claim && k < QUOTA_STOCKS; k++)
+		if (t->held[k])
+			*t->held[k] = 0; /* it is in the claim now */
+	t->lease = a->lease;
+	return true;
+}
+
+/* ---- at the store ---- */
+
+struct talk {
+	struct quota_account *a;
+	uint64_t limit[QUOTA_STOCKS], month_limit;
+	struct quota_stock was[QUOTA_STOCKS];
+	uint64_t need[QUOTA_STOCKS], month_need;
+	bool idle; /* give back what is not in use */
+	uint64_t month_back;
+	int64_t month;
+	struct meta_quota_grant said;
+};
+
+/* By the committing thread, perhaps twice. */
+static void decide(void *arg, const struct meta_quota_books *b, struct meta_quota_grant *ret)
+{
+	struct talk *t = arg;
+	const struct quota_books books[QUOTA_STOCKS] = {
+		[QUOTA_BYTES] = { t->limit[QUOTA_BYTES], b->used_bytes, b->leased_bytes },
+		[QUOTA_FILES] = { t->limit[QUOTA_FILES], b->used_files, b->leased_files },
+	};
+	uint64_t n[QUOTA_STOCKS] = { 0 };
+	bool covers = true, any = false;
+
+	for (unsigned k = 0; k < QUOTA_STOCKS; k++) {
+		if (t->limit[k] == QUOTA_NONE)
+			continue;
+		n[k] = quota_grant(&books[k], t->need[k], t->idle ? 0 : chunks[k]);
+		covers = covers && quota_stock_covers(&t->was[k], n[k]);
+		any = any || !t->idle || n[k];
+	}
+	ret->bytes = n[QUOTA_BYTES];
+	ret->files = n[QUOTA_FILES];
+	ret->lease = !any ? 0 : covers && t->a->lease ? t->a->lease : gh_id_new();
+	ret->month = -(int64_t)t->month_back;
+	if (t->month_need)
+		ret->month = (int64_t)quota_prepay(t->month_limit, b->month, t->month_need, MONTH_CHUNK);
+	t->said = *ret;
+}
+
+static void talk_begin(struct talk *t, struct quota_account *a, const struct quota_take *more)
+{
+	const int64_t month = quota_month_now();
+
+	a->renewing = true;
+	if (a->month != month) { /* what is left of the old month is lost with it */
+		a->month = month;
+		a->month_left = 0;
+	}
+	*t = (struct talk){ .a = a, .month = month, .idle = !more,
+			    .month_limit = atomic_load(&a->limit[QUOTA_MONTH_BYTES]) };
+	for (unsigned k = 0; k < QUOTA_STOCKS; k++) {
+		const uint64_t n = more ? more->n[k] : 0, held = more && more->held[k] ? *more->held[k] : 0;
+
+		t->limit[k] = atomic_load(&a->limit[k]);
+		t->was[k] = a->stock[k];
+		t->need[k] = quota_stock_need(&a->stock[k], n > held ? n - held : 0);
+	}
+	if (more && more->month > a->month_left && t->month_limit != QUOTA_NONE)
+		t->month_need = more->month - a->month_left;
+	if (t->idle) {
+		t->month_back = a->month_left;
+		a->month_left = 0;
+	}
+}
+
+static void talk_end(struct talk *t, enum gh_status st, uint64_t until_ns)
+{
+	struct quota_account *a = t->a;
+
+	a->renewing = false;
+	if (st == GH_OK) {
+		const uint64_t n[QUOTA_STOCKS] = { t->said.bytes, t->said.files };
+
+		for (unsigned k = 0; k < QUOTA_STOCKS; k++)
+			quota_stock_granted(&a->stock[k], t->limit[k] == atomic_load(&a->limit[k]) ? n[k] : 0,
+				      quota_stock_mark(&t->was[k]));
+		a->lease = t->said.lease;
+		a->until_ns = until_ns;
+		if (t->said.month > 0 && a->month == t->month)
+			a->month_left += (uint64_t)t->said.month;
+	} else {
+		a->until_ns = 0; /* who knows what the store has: ask again before the next claim */
+		if (st != GH_UNKNOWN)
+			a->month_left += t->month_back;
+	}
+	pthread_cond_broadcast(&a->renewed);
+}
+
+/* Locked at both ends, not in between. more NULL: gives back what is not in use. */
+static enum gh_status renew(struct quota_account *a, const struct quota_take *more, struct meta_call *call)
+{
+	const uint32_t life_ms = a->core->quota->lease_ms;
+	const uint64_t until_ns = gh_mono_ns() + (uint64_t)life_ms * GH_MS_NS * 7 / 8;
+	struct talk t;
+
+	talk_begin(&t, a, more);
+	const struct meta_quota_ask ask = { .tenant = a->tenant->id, .user = a->user, .lease = a->lease,
+					    .life_ms = life_ms, .month = t.month, .decide = decide, .arg = &t };
+	pthread_mutex_unlock(&a->lock);
+	const enum gh_status st =
+		ASK(a->core, SERVICE_METADATA, a->tenant->id, meta_quota_lease(a->core->meta, call, &ask));
+	pthread_mutex_lock(&a->lock);
+	talk_end(&t, st, until_ns);
+	return st;
+}
+
+enum gh_status quota_take(struct quota_account *a, struct quota_take *t, struct meta_call *call)
+{
+	enum gh_status st = GH_OK;
+
+	pthread_mutex_lock(&a->lock);
+	if (call && t->claim)
+		while (a->renewing)
+			pthread_cond_wait(&a->renewed, &a->lock);
+	if (take(a, t))
+		goto out;
+	st = GH_AGAIN;
+	if (!call)
+		goto out;
+	while (a->renewing)
+		pthread_cond_wait(&a->renewed, &a->lock);
+	st = GH_OK;
+	if (take(a, t)) /* what somebody else brought was enough */
+		goto out;
+	st = renew(a, t, call);
+	if (st == GH_OK && !take(a, t))
+		st = GH_QUOTA;
+	gh_metric_add(GH_M_QUOTA_RENEWALS,
+		      st == GH_OK ? RENEWAL_GRANTED : st == GH_QUOTA ? RENEWAL_SHORT : RENEWAL_FAILED, 1);
+out:
+	pthread_mutex_unlock(&a->lock);
+	return st;
+}
+
+void quota_month_return(struct quota_account *a, int64_t month, uint64_t n)
+{
+	pthread_mutex_lock(&a->lock);
+	if (a->month == month)
+		a->month_left += n;
+	pthread_mutex_unlock(&a->lock);
+}
+
+/* ---- the keeper's visit ---- */
+
+static bool in_use(const struct quota_account *a)
+{
+	for (unsigned k = 0; k < QUOTA_STOCKS; k++)
+		if (quota_stock_need(&a->stock[k], 0))
+			return true;
+	return false;
+}
+
+void quota_keep(struct quota_account *a, struct gh_arena *arena, bool all_back)
+{
+	static const struct quota_take nothing = { .month = 0 };
+	struct meta_call call = { .arena = arena, .op = "quota" };
+	enum gh_status st = GH_OK;
+
+	pthread_mutex_lock(&a->lock);
+	const bool busy = in_use(a), idle = !a->used && !busy;
+	a->used = false;
+	if (!a->renewing && busy && !all_back)
+		st = renew(a, &nothing, &call);
+	else if (!a->renewing && (idle || all_back) && (a->lease || a->month_left))
+		st = renew(a, NULL, &call);
+	pthread_mutex_unlock(&a->lock);
+	if (st != GH_OK)
+		gh_log(GH_LOG_WARN, "quota-keep", "tenant=%s user=%llu status=%s", a->tenant->name,
+		       (unsigned long long)a->user, gh_status_name(st));
+}

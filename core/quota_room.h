@@ -1,0 +1,86 @@
+/* The inside of quota*.c: accounts and how something is taken from one. See quota.h. */
+#ifndef GH_CORE_QUOTA_ROOM_H
+#define GH_CORE_QUOTA_ROOM_H
+
+#include <pthread.h>
+
+#include "core/house.h"
+#include "core/quota.h"
+#include "policy/quota.h"
+
+#define QUOTA_BUCKETS 256u
+#define QUOTA_STOCKS 2 /* QUOTA_BYTES, QUOTA_FILES */
+
+struct quota_rate {
+	atomic_flag lock; /* held for a few instructions */
+	bool begun;
+	struct purse purse;
+};
+
+struct quota_account {
+	struct quota_account *_Atomic next_user; /* in its bucket */
+	struct quota_account *next_all;
+	struct gh_core *core;
+	struct tenant *tenant;
+	uint64_t user; /* 0: the tenant's own */
+	_Atomic uint64_t limit[QUOTA_KINDS];
+	_Atomic uint64_t sessions, transfers;
+	struct quota_rate requests, bytes;
+
+	pthread_mutex_t lock; /* over what follows */
+	pthread_cond_t renewed;
+	bool renewing; /* somebody is at the store for it */
+	bool used;     /* since the keeper looked */
+	uint64_t lease, until_ns; /* its name; monotonic, some time before the store lets it end */
+	struct quota_stock stock[QUOTA_STOCKS];
+	int64_t month;
+	uint64_t month_left; /* paid ahead in that month, not used yet */
+};
+
+/* Of one tenant; made with its first limit. Chains only grow at their heads. */
+struct quota_book {
+	struct quota_account *own;
+	struct quota_account *_Atomic users[QUOTA_BUCKETS];
+};
+
+struct quota {
+	uint32_t lease_ms;
+	pthread_mutex_t lock; /* over making books and accounts, and the keeper's state */
+	pthread_cond_t wake;
+	struct quota_account *_Atomic all; /* grows at its head */
+	pthread_t keeper;
+	bool running, stop;
+};
+
+static inline bool quota_has(const struct quota_account *a, enum quota_kind k)
+{
+	return a && atomic_load_explicit(&a->limit[k], memory_order_relaxed) != QUOTA_NONE;
+}
+
+/* The tenant's account and the user's; NULL where there is none. */
+struct quota_slot quota_accounts(struct tenant *t, uint64_t user);
+
+/* ---- quota_lease.c ---- */
+
+/* What is wanted of an account, all or nothing. */
+struct quota_take {
+	uint64_t n[QUOTA_STOCKS]; /* of stocks without a limit nothing is taken: 0 afterwards */
+	bool claim;               /* rather than reserve; from: */
+	uint64_t *held[QUOTA_STOCKS]; /* NULL: nothing was */
+	uint64_t month;
+	enum quota_kind missing; /* result of a refusal */
+	uint64_t lease;          /* result of a claim: what it rests on */
+};
+/* GH_OK; GH_QUOTA; GH_AGAIN: the store has to be asked, and call is NULL; else the store's. */
+GH_MUST_CHECK enum gh_status quota_take(struct quota_account *a, struct quota_take *t, struct meta_call *call);
+void quota_month_return(struct quota_account *a, int64_t month, uint64_t n);
+int64_t quota_month_now(void);
+/* One look at an account: its lease is made longer, or given back. */
+void quota_keep(struct quota_account *a, struct gh_arena *arena, bool all_back);
+
+/* ---- quota_count.c ---- */
+
+/* The refusal's words into the request. */
+enum gh_status quota_refuse(struct vfs_work *w, enum gh_status st, struct quota_account *a, enum quota_kind k);
+
+#endif
