@@ -97,7 +97,8 @@ void vfs_live_who(struct vfs_live *l, struct vfs_session *who); /* takes a refer
 /* How an operation of this class stands for it. The message is the board's: valid during the callback. */
 struct vfs_verdict vfs_live_session(struct gh_core *core, const struct vfs_live *l); /* as told hears it */
 struct vfs_verdict vfs_live_stand(struct gh_core *core, const struct vfs_live *l, enum vfs_class class);
-/* A finished request that carries a verdict, for doors whose refusals are made of one. NULL: out of memory. */
+/* A finished request that carries a verdict, for doors whose refusals are made of one; freed, it leaves a line in the
+ * access log, for which the door may set op, path, id and peer. NULL: out of memory. */
 struct vfs_req *vfs_req_refused(struct gh_core *core, struct gh_loop *loop, enum vfs_proto proto,
 				struct vfs_session *session, const struct vfs_verdict *v);
 

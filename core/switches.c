@@ -216,6 +216,9 @@ struct vfs_req *vfs_req_refused(struct gh_core *core, struct gh_loop *loop, enum
 		return NULL;
 	const struct switch_stand s = { v->status, v->drains, v->retry_after_s, v->rule, v->message };
 	r->status = refuse(r, &s);
+	work_of(r)->done = told_nobody; /* has a line in the access log */
+	if (v->rule)
+		gh_metric_add(GH_M_SWITCHED, proto, 1);
 	return r;
 }
 

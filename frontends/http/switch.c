@@ -55,6 +55,18 @@ static bool class_of(const struct http_call *k, enum vfs_class *ret)
 	return true;
 }
 
+/* For the access log: the same line as the request would have had. */
+static void describe(const struct http_call *k, struct vfs_req *why)
+{
+	const struct http_ex *ex = &k->ex;
+
+	why->op = k->pending ? k->pending->op : is_uploading(k) ? VFS_WRITE_COMMIT : VFS_READ;
+	memcpy(why->id, k->id, sizeof(why->id));
+	why->peer = gh_strdup(why->arena, ex->peer);
+	if (ex->session && vfs_req_path(why, ex->path, ex->path_len, GH_PATH_PERCENT) != GH_OK)
+		why->path = NULL;
+}
+
 static void refuse(struct http_call *k, const struct vfs_verdict *v)
 {
 	struct http_ex *ex = &k->ex;
@@ -69,6 +81,7 @@ static void refuse(struct http_call *k, const struct vfs_verdict *v)
 		http_call_abandon(k);
 		return;
 	}
+	describe(k, why);
 	http_call_refuse(k, why);
 	vfs_req_free(&why);
 }

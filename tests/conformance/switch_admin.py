@@ -210,6 +210,8 @@ def sessions_show_what_they_do(s):
     a = up.words()
     t.ok(a.status == 503 and 'administrator' in a.text, 'an upload hears so', repr(a))
     t.eq(s.http('GET', '/api/v1/stat/up-rest.bin', user='acme/ann').status, 404, 'and is not stored')
+    t.ok(until(lambda: any('/up-rest.bin' in line and 'code=503' in line and 'user="ann"' in line
+                           for line in s.log().splitlines()), 5), 'the access log tells so')
     t.eq(s.run('sessions', 'kill', '77')[0], 1, 'nobody of that id')
     for actor in (idle, down, up):
         actor.close()
