@@ -6,6 +6,7 @@
 #include "core/base/clock.h"
 #include "core/base/metrics.h"
 #include "core/base/rcu.h"
+#include "core/breakers.h"
 #include "core/house.h"
 #include "core/people/login.h"
 #include "core/people/loginname.h"
@@ -245,7 +246,8 @@ enum gh_status session_still(struct vfs_work *w)
 	ask.user_key = name.key;
 	struct login_calls calls;
 	guard_calls(&ask, &calls, w->req.core);
-	st = people_still(w->req.core->people, &call, &ask, s->user, &s->proof, &gen);
+	st = ASK(w->req.core, SERVICE_METADATA, s->tenant->id,
+		 people_still(w->req.core->people, &call, &ask, s->user, &s->proof, &gen));
 	if (st == GH_OK)
 		atomic_store(&s->user_gen, gen);
 	return st;

@@ -183,25 +183,29 @@ static void told_nobody(struct vfs_req *req, void *door)
 	(void)door;
 }
 
+/* Asked with every connection and request: nothing is made before there is something to refuse. */
 struct vfs_req *vfs_req_shut(struct gh_core *core, struct gh_loop *loop, enum vfs_proto proto, bool secure,
 			     const char *host)
 {
-	enum switch_proto p;
-	if (!core || !core->switches || !switch_proto_of(proto, secure, &p) ||
-	    switchboard_quiet(gh_rcu_read(&core->switches->board), p))
+	struct switch_ask ask = { .class = VFS_C_LOGIN };
+	if (!core || !core->switches || !switch_proto_of(proto, secure, &ask.proto))
+		return NULL;
+	const struct switchboard *b = gh_rcu_read(&core->switches->board);
+	if (switchboard_quiet(b, ask.proto))
+		return NULL;
+	const struct tenant *t = tenant_of_host(core, host ? host : "");
+	ask.tenant = t ? t->id : 0;
+	const int64_t now_ms = switch_now_ms();
+	const struct switch_stand s = stand(b, &ask, false, now_ms);
+	if (s.status == GH_OK || switchboard_excepts(b, &ask, now_ms))
 		return NULL;
 	struct vfs_req *r = vfs_req_new(core, loop, VFS_LOGIN, proto, NULL);
 	if (!r)
 		return NULL;
-	struct vfs_work *w = work_of(r);
 	r->secure = secure;
 	r->host = gh_strdup(r->arena, host ? host : "");
-	r->status = switches_gate(w);
-	if (r->status == GH_OK) {
-		vfs_req_free(&r);
-		return NULL;
-	}
-	w->done = told_nobody; /* has a line in the access log */
+	r->status = refuse(r, &s);
+	work_of(r)->done = told_nobody; /* has a line in the access log */
 	gh_metric_add(GH_M_REQUESTS, proto, 1);
 	gh_metric_add(GH_M_REFUSED, proto, 1);
 	gh_metric_add(GH_M_SWITCHED, proto, 1);
