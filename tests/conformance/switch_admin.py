@@ -179,6 +179,20 @@ def the_most_specific_rule_decides(s):
     g.close()
 
 
+def probes_and_options_answer_behind_a_shut_door(s):
+    """Load balancers turn away from a host that is drained, not from one that has words for its users."""
+    def probe(path, listener='http'):
+        return int(s.raw(('GET %s HTTP/1.0\r\n\r\n' % path).encode(), listener).split()[1])
+    must(s, 'switch.set', everywhere=True, mode='off', message='Closed')
+    t.eq(s.http('OPTIONS', '/dav/', auth=False).status, 200, 'OPTIONS is answered: clients look for DAV with it')
+    t.eq(s.http('PROPFIND', '/dav/', {'Depth': '0'}, auth=False).status, 503, 'and nothing asks for a password')
+    t.eq((probe('/readyz'), probe('/healthz'), probe('/readyz', 'admin')), (200, 200, 200), 'off is ready')
+    must(s, 'switch.set', everywhere=True, mode='drain')
+    t.eq((probe('/readyz'), probe('/healthz'), probe('/readyz', 'admin')), (503, 200, 503), 'drained is not')
+    must(s, 'switch.clear', everywhere=True)
+    t.eq((probe('/readyz'), probe('/readyz', 'admin')), (200, 200), 'until it is taken back')
+
+
 # ---- sessions ----
 
 def session(s, **want):
@@ -240,7 +254,8 @@ def main():
         furnish(s)
         for scene in (dry_run_counts_and_changes_nothing, audit_tells_who_did_what, flags_have_words,
                       bad_rules_are_refused_with_the_reason, a_lost_connection_leaves_a_whole_rule_or_none,
-                      rules_end_by_themselves, the_most_specific_rule_decides, sessions_show_what_they_do,
+                      rules_end_by_themselves, the_most_specific_rule_decides,
+                      probes_and_options_answer_behind_a_shut_door, sessions_show_what_they_do,
                       a_session_ends_with_what_opened_it):
             t0 = time.monotonic()
             scene(s)
