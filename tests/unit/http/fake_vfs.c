@@ -605,11 +605,6 @@ uint64_t vfs_peer_prefix(const struct sockaddr *sa)
 	return 1;
 }
 
-bool vfs_host_known(struct gh_core *core, const char *host)
-{
-	return true;
-}
-
 /* Everything about the switchboard and the register is in tests/unit/fake_live.c. */
 
 const char *vfs_class_name(enum vfs_class c)
