@@ -65,13 +65,13 @@ static void run_job(struct gh_job *job)
 	j->run(j);
 }
 
-/* It has its slot, and so a thread. */
-static enum gh_status start(struct share_desk *d, struct share_job *j, uint64_t now_ns)
+/* It has its slot, and so a thread; mine: the one that asks. */
+static enum gh_status start(struct share_desk *d, struct share_job *j, uint64_t now_ns, bool mine)
 {
 	share_waited(d->core, j->tenant, class_of(d, j), now_ns > j->item.queued_ns ? now_ns - j->item.queued_ns : 0);
 	gh_metric_add(GH_M_FAIR_RUNNING, where_of(d, j), 1);
 	j->job.run = run_job;
-	return gh_pool_submit(*d->pool, &j->job);
+	return mine ? gh_pool_submit_next(*d->pool, &j->job) : gh_pool_submit(*d->pool, &j->job);
 }
 
 /* Gives a slot back and finds who gets it, and what else may run now: a list by job.next. Under the lock. */
@@ -88,13 +88,14 @@ static struct gh_job *take_all(struct share_desk *d, uint64_t now_ns)
 	return first;
 }
 
-static void start_all(struct share_desk *d, struct gh_job *list, uint64_t now_ns)
+/* mine: a worker at its end asks, and takes the first of them. */
+static void start_all(struct share_desk *d, struct gh_job *list, uint64_t now_ns, bool mine)
 {
-	for (struct gh_job *next; list; list = next) {
+	for (struct gh_job *next; list; list = next, mine = false) {
 		struct share_job *j = (struct share_job *)((char *)list - offsetof(struct share_job, job));
 		next = list->next;
 		gh_metric_add(GH_M_FAIR_WAITING, where_of(d, j), -1);
-		const enum gh_status st = start(d, j, now_ns);
+		const enum gh_status st = start(d, j, now_ns, mine);
 		if (st == GH_OK)
 			continue;
 		gh_metric_add(GH_M_FAIR_RUNNING, where_of(d, j), -1);
@@ -140,7 +141,7 @@ void share_done(struct share_job *j)
 	fair_settle(d->fair, &j->item, cost, now);
 	struct gh_job *next = take_all(d, now);
 	pthread_mutex_unlock(&d->lock);
-	start_all(d, next, now);
+	start_all(d, next, now, true);
 }
 
 void share_kick_desk(struct share_desk *d)
@@ -150,7 +151,7 @@ void share_kick_desk(struct share_desk *d)
 	pthread_mutex_lock(&d->lock);
 	struct gh_job *next = take_all(d, now);
 	pthread_mutex_unlock(&d->lock);
-	start_all(d, next, now);
+	start_all(d, next, now, true);
 }
 
 void share_kick(struct gh_core *c)
@@ -196,7 +197,7 @@ static enum gh_status submit(struct share_desk *d, struct share_job *j, uint32_t
 	pthread_mutex_unlock(&d->lock);
 	switch (said) {
 	case FAIR_RUN: {
-		const enum gh_status st = start(d, j, now);
+		const enum gh_status st = start(d, j, now, false);
 		if (st != GH_OK) {
 			gh_metric_add(GH_M_FAIR_RUNNING, where_of(d, j), -1);
 			pthread_mutex_lock(&d->lock);

@@ -1,8 +1,8 @@
 /* liburcu's QSBR flavour, told to ThreadSanitizer, and the process's one reclaimer. Called by loops, workers and by the
  * owners of read-mostly structures; any thread. No other file includes urcu.
  *
- * The reclaimer is a thread made by the first gh_rcu_defer. It takes all that waits at once, waits one grace period,
- * calls them in order. State under `lock`: the list, how many were posted, how many have run.
+ * The reclaimer is a thread made by the first gh_rcu_defer. It lets what waits become more for a moment, takes all of it at
+ * once, waits one grace period, calls them in order. State under `lock`: the list, how many were posted, how many have run.
  */
 #include "core/base/rcu.h"
 
@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <urcu-qsbr.h>
 
@@ -83,6 +84,15 @@ void gh_rcu_synchronize(void)
 	READERS_ACQUIRE();
 }
 
+/* Under load something is deferred with every change. A thread that wakes for each, and waits for every reader, costs more
+ * than what it frees. */
+static void let_gather(void)
+{
+	const struct timespec moment = { .tv_nsec = 1000000 };
+
+	nanosleep(&moment, NULL);
+}
+
 /* The reclaimer never registers: it reads nothing that is protected, so it is always through. */
 static void *reclaim(void *unused)
 {
@@ -94,6 +104,9 @@ static void *reclaim(void *unused)
 	for (;;) {
 		while (!first)
 			pthread_cond_wait(&posted_some, &lock);
+		pthread_mutex_unlock(&lock);
+		let_gather();
+		pthread_mutex_lock(&lock);
 		batch = first;
 		first = NULL;
 		tail = &first;

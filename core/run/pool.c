@@ -151,7 +151,7 @@ enum gh_status gh_pool_new(const char *name, unsigned label, unsigned threads, u
 	return GH_OK;
 }
 
-enum gh_status gh_pool_submit(struct gh_pool *p, struct gh_job *job)
+static enum gh_status submit(struct gh_pool *p, struct gh_job *job, bool somebody_comes)
 {
 	enum gh_status st = GH_OK;
 	bool wake;
@@ -169,7 +169,7 @@ enum gh_status gh_pool_submit(struct gh_pool *p, struct gh_job *job)
 		p->tail = &job->next;
 		atomic_fetch_add(&p->waiting, 1);
 	}
-	wake = must_wake(p);
+	wake = !somebody_comes && must_wake(p);
 	pthread_mutex_unlock(&p->lock);
 	if (wake)
 		pthread_cond_signal(&p->work);
@@ -178,6 +178,16 @@ enum gh_status gh_pool_submit(struct gh_pool *p, struct gh_job *job)
 	if (st == GH_BUSY)
 		gh_metric_add(GH_M_SHED, p->label, 1);
 	return st;
+}
+
+enum gh_status gh_pool_submit(struct gh_pool *p, struct gh_job *job)
+{
+	return submit(p, job, false);
+}
+
+enum gh_status gh_pool_submit_next(struct gh_pool *p, struct gh_job *job)
+{
+	return submit(p, job, gh_pool_here() == 1 + p->label);
 }
 
 unsigned gh_pool_waiting(const struct gh_pool *p)

@@ -20,6 +20,9 @@ GH_MUST_CHECK enum gh_status gh_pool_new(const char *name, unsigned label, unsig
 GH_MUST_CHECK enum gh_status gh_pool_grow(struct gh_pool *p, unsigned threads);
 /* GH_OK, or GH_BUSY when queue_max jobs wait already, or GH_STOPPING. Never blocks. Any thread. */
 GH_MUST_CHECK enum gh_status gh_pool_submit(struct gh_pool *p, struct gh_job *job);
+/* As gh_pool_submit, from a worker of this pool at the end of its own job: it takes what waits itself when it has returned,
+ * so nobody is woken for it. */
+GH_MUST_CHECK enum gh_status gh_pool_submit_next(struct gh_pool *p, struct gh_job *job);
 /* Around what reads RCU-protected pointers in a job; nothing in between may block. */
 void gh_pool_online(void);
 void gh_pool_offline(void);

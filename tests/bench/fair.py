@@ -32,7 +32,7 @@ BUILD = os.environ.get('GATEHOUSE_BUILD', '.')
 FLOOD = os.path.join(BUILD, 'tests', 'lib', 'flood')
 TICKS = os.sysconf('SC_CLK_TCK')
 ROOT = os.geteuid() == 0
-DOORS = ('webdav', 'rest', 'ftp')
+LOADS = [(door, what) for what in ('get', 'put') for door in ('webdav', 'rest', 'ftp')]
 WORDS = {('webdav', 'get'): 'WebDAV GET 4 KiB', ('webdav', 'put'): 'WebDAV PUT 1 KiB', ('rest', 'get'): 'REST GET 4 KiB',
          ('rest', 'put'): 'REST PUT 1 KiB', ('ftp', 'get'): 'FTP SIZE, RETR 4 KiB', ('ftp', 'put'): 'FTP MKD'}
 
@@ -100,27 +100,26 @@ def neighbour(s, door, what, against, seconds):
 def latency(rounds, seconds):
     rows = []
     s = server()
-    for what in ('get', 'put'):
-        for door in DOORS:
-            times = {name: [] for name, _ in AGAINST}
-            rates = {name: [] for name, _ in AGAINST}
-            for _ in range(rounds):
-                for name, against in AGAINST:
-                    got, a = neighbour(s, door, what, against, seconds)
-                    times[name].append(got)
-                    rates[name].append(a['rate'] if a else 0)
-            row = '| %s |' % WORDS[door, what]
-            for name, _ in AGAINST:
-                p99 = [part(x, 0.99) for x in times[name]]
-                row += ' %.2f / %.2f / %.2f |' % (statistics.median(part(x, 0.5) for x in times[name]), statistics.median(p99),
-                                                  min(p99))
-                if name == 'alone':
-                    alone = (statistics.median(p99), min(p99))
-                else:
-                    row += ' %.2f, **%.2f** | %.0f |' % (statistics.median(p99) / alone[0], min(p99) / alone[1],
-                                                         statistics.median(rates[name]))
-            rows.append(row)
-            print(row, flush=True)
+    for door, what in LOADS:
+        times = {name: [] for name, _ in AGAINST}
+        rates = {name: [] for name, _ in AGAINST}
+        for _ in range(rounds):
+            for name, against in AGAINST:
+                got, a = neighbour(s, door, what, against, seconds)
+                times[name].append(got)
+                rates[name].append(a['rate'] if a else 0)
+        row = '| %s |' % WORDS[door, what]
+        for name, _ in AGAINST:
+            p99 = [part(x, 0.99) for x in times[name]]
+            row += ' %.2f / %.2f / %.2f |' % (statistics.median(part(x, 0.5) for x in times[name]), statistics.median(p99),
+                                              min(p99))
+            if name == 'alone':
+                alone = (statistics.median(p99), min(p99))
+            else:
+                row += ' %.2f, **%.2f** | %.0f |' % (statistics.median(p99) / alone[0], min(p99) / alone[1],
+                                                     statistics.median(rates[name]))
+        rows.append(row)
+        print(row, flush=True)
     s.stop()
     return ['### A neighbour\'s time', '',
             'B asks %d times a second, %d samples a round: p50 / p99 / least p99 of a round, in ms; ratios of p99 to that '
@@ -163,7 +162,7 @@ def pair_row(words, r):
 
 def throughput(rounds, seconds):
     on, off = server(), server('workers:\n  fair_share: false\n')
-    rows = [pair_row(WORDS[door, what], pairs(on, off, door, what, rounds, seconds)) for what in ('get', 'put') for door in DOORS]
+    rows = [pair_row(WORDS[door, what], pairs(on, off, door, what, rounds, seconds)) for door, what in LOADS]
     on.stop()
     off.stop()
     return ['### Alone, with the fair share and without', '', 'A has 64 connections and nobody else is there.', ''] + PAIR_HEAD + \
@@ -172,16 +171,16 @@ def throughput(rounds, seconds):
 
 # ---- the whole gate ----
 
-def op(s, name, **args):
+def op(s, operation, **args):
     with socket.socket(socket.AF_UNIX) as c:
         c.connect(os.path.join(s.data, 'admin.sock'))
-        c.sendall(json.dumps({'op': name, 'args': args}).encode() + b'\n')
+        c.sendall(json.dumps({'op': operation, 'args': args}).encode() + b'\n')
         data = b''
         while not data.endswith(b'\n'):
             data += c.recv(1 << 20)
     reply = json.loads(data)
     if not reply['ok']:
-        raise RuntimeError('%s: %s' % (name, reply))
+        raise RuntimeError('%s: %s' % (operation, reply))
     return reply['result']
 
 
@@ -235,10 +234,13 @@ def main():
     ap.add_argument('--rounds', type=int, default=5)
     ap.add_argument('--seconds', type=int, default=4)
     ap.add_argument('--only', default='latency,throughput,gate,parts')
+    ap.add_argument('--loads', default='', help='only these: "webdav put,ftp get"')
     ap.add_argument('--out', default=os.path.join(HERE, 'RESULTS.md'))
     args = ap.parse_args()
     gh.need('taskset', 'chrt')
     come_first()
+    if args.loads:
+        LOADS[:] = [tuple(x.split()) for x in args.loads.split(',')]
     for name in args.only.split(','):
         lines = {'latency': lambda: latency(args.rounds, args.seconds), 'throughput': lambda: throughput(args.rounds, args.seconds),
                  'gate': lambda: gate(args.rounds, args.seconds), 'parts': parts}[name]()
