@@ -34,6 +34,7 @@ static void put(struct fair_heap *h, uint32_t at, struct fair_heap_node *n)
 {
 	h->v[at] = n;
 	n->at = at + 1;
+	h->moves++;
 }
 
 static uint32_t rise(struct fair_heap *h, uint32_t at, struct fair_heap_node *n)

@@ -16,6 +16,7 @@ struct fair_heap {
 	struct fair_heap_node **v;
 	uint32_t count, room;
 	uint64_t next_order;
+	uint64_t moves; /* nodes put somewhere, since the beginning: what it costs */
 };
 
 /* a before b on a clock that may wrap around */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "policy/fair_inner.h"
 #include "policy/fairshare.h"
 
 #define ITEMS 400
@@ -262,6 +263,71 @@ START_TEST(the_order_is_that_of_the_smallest_virtual_time)
 }
 END_TEST
 
+/* ---- what it costs ---- */
+
+static uint64_t moves_of(const struct fair *x)
+{
+	uint64_t n = 0;
+	for (unsigned i = 0; i < FAIR_POOLS; i++) {
+		n += x->pools[i].backlogs.moves;
+		for (unsigned k = 0; k < FAIR_CLASSES; k++)
+			n += x->pools[i].classes[k].ready.moves + x->pools[i].classes[k].debtors.moves;
+	}
+	return n;
+}
+
+/* The most that one turn (settle, take, push of the newcomer) moves in all heaps while so many tenants wait. */
+static uint64_t worst_turn(unsigned tenants)
+{
+	const struct fair_config big = { .slots = { 4 }, .queue_max = { tenants } };
+	struct fair_item *it = calloc(tenants + 4, sizeof(*it)), *running[4], *victim;
+	uint64_t worst = 0;
+	unsigned n = 0;
+
+	ck_assert_ptr_nonnull(it);
+	seed = 4711;
+	f = fair_new(&big);
+	for (unsigned i = 0; i < tenants + 4; i++) {
+		it[i].tenant = i;
+		it[i].class = i % FAIR_CLASSES;
+		it[i].rule = (struct fair_tenant_rule){ .weight = 1 + (uint32_t)dice(FAIR_WEIGHT_MAX) };
+		if (fair_push(f, &it[i], 1000 + i, &victim) == FAIR_RUN)
+			running[n++] = &it[i];
+	}
+	ck_assert_uint_eq(n, 4);
+	ck_assert_uint_eq(fair_sums(f, 0).waiting, tenants);
+	ck_assert_uint_eq(fair_sums(f, 0).tenants, tenants);
+	ck_assert_uint_le(f->known, f->buckets); /* looking a tenant up is a step */
+	for (unsigned i = 0; i < 20000; i++) {
+		const uint64_t before = moves_of(f), now = 1000000 + i * 1000ull;
+		struct fair_item *x = running[i % 4];
+		fair_settle(f, x, dice(2000000), now);
+		running[i % 4] = fair_take(f, now);
+		ck_assert_ptr_nonnull(running[i % 4]);
+		ck_assert_int_eq(fair_push(f, x, now, &victim), FAIR_QUEUED);
+		const uint64_t moved = moves_of(f) - before;
+		worst = moved > worst ? moved : worst;
+	}
+	for (unsigned i = 0; i < 4; i++)
+		fair_settle(f, running[i], 0, 1);
+	for (unsigned i = 0; i < tenants + 4; i++)
+		(void)fair_cancel(f, &it[i]);
+	fair_free(&f);
+	free(it);
+	return worst;
+}
+
+START_TEST(a_turn_moves_a_logarithm_of_the_tenants_that_wait)
+{
+	const uint64_t hundred = worst_turn(100), thousand = worst_turn(10000), many = worst_turn(100000);
+
+	/* A few heaps are gone through a few times each; their depth is the logarithm: 7, 14, 17. */
+	ck_assert_uint_le(hundred, 8 * 7);
+	ck_assert_uint_le(thousand, 8 * 14);
+	ck_assert_uint_le(many, 8 * 17);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("fair oracle");
@@ -270,6 +336,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, whatever_is_done_counting_agrees, 0, 8);
 	tcase_add_test(t, the_order_is_that_of_the_smallest_virtual_time);
+	tcase_add_test(t, a_turn_moves_a_logarithm_of_the_tenants_that_wait);
 	suite_add_tcase(s, t);
 	SRunner *run = srunner_create(s);
 	srunner_run_all(run, CK_NORMAL);

@@ -67,6 +67,49 @@ START_TEST(every_accepted_job_runs_exactly_once)
 }
 END_TEST
 
+/* ---- one job after another ---- */
+
+enum { CHAIN = 100 };
+struct link {
+	struct gh_job job;
+	pthread_t by;
+	struct link *next;
+	sem_t *end;
+};
+
+static void link_run(struct gh_job *job)
+{
+	struct link *l = (struct link *)job;
+
+	l->by = pthread_self();
+	if (l->next)
+		ck_assert_int_eq(gh_pool_submit_next(pool, &l->next->job), GH_OK);
+	else
+		sem_post(l->end);
+}
+
+START_TEST(what_a_worker_submits_at_its_end_it_runs_itself)
+{
+	static struct link chain[CHAIN];
+	sem_t end;
+
+	sem_init(&end, 0, 0);
+	ck_assert_int_eq(gh_pool_new("test", 1, 3, 50, &pool), GH_OK);
+	for (int i = 0; i < CHAIN; i++)
+		chain[i] = (struct link){ .job.run = link_run, .next = i + 1 < CHAIN ? &chain[i + 1] : NULL, .end = &end };
+	ck_assert_int_eq(gh_pool_submit_next(pool, &chain[0].job), GH_OK); /* from outside: somebody is woken */
+	while (sem_wait(&end) != 0)
+		;
+	gh_pool_free(&pool);
+	/* The others sleep; but one that has just begun may have come in between. */
+	int changes = 0;
+	for (int i = 1; i < CHAIN; i++)
+		changes += !pthread_equal(chain[i].by, chain[i - 1].by);
+	ck_assert_int_le(changes, 2);
+	sem_destroy(&end);
+}
+END_TEST
+
 static sem_t entered, go;
 
 static void blocked_run(struct gh_job *job)
@@ -161,6 +204,7 @@ int main(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, every_accepted_job_runs_exactly_once);
+	tcase_add_test(t, what_a_worker_submits_at_its_end_it_runs_itself);
 	tcase_add_test(t, the_queue_has_its_bound_and_shutdown_runs_what_waits);
 	tcase_add_test(t, workers_hold_no_grace_period_outside_their_sections);
 	suite_add_tcase(s, t);
