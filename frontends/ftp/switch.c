@@ -34,6 +34,26 @@ static void let_go(struct ftp_session *s)
 	s->live = false;
 }
 
+/* An upload that is cut has no request of its own to leave a line in the access log; a download has. */
+static void tell_cut_upload(struct ftp_session *s, const struct vfs_verdict *v, int code)
+{
+	struct vfs_req *req;
+	const char *path;
+
+	if (s->t.kind != FTP_STOR || !s->t.upload)
+		return;
+	req = vfs_req_refused(s->door->core, s->loop, VFS_FTP, s->who, v);
+	if (!req)
+		return;
+	path = vfs_upload_path(s->t.upload);
+	req->op = VFS_WRITE_COMMIT;
+	req->peer = gh_strdup(req->arena, s->peer.text);
+	if (vfs_req_path(req, path, strlen(path), 0) != GH_OK)
+		req->path = NULL;
+	vfs_req_log(req, s->verb, code, s->t.bytes);
+	vfs_req_free(&req);
+}
+
 static void drain(struct ftp_session *s, const char *text)
 {
 	/* Without memory for the text the session goes at once: it must not stay. */
@@ -41,15 +61,16 @@ static void drain(struct ftp_session *s, const char *text)
 		ftp_cut(s);
 }
 
-static void shut(struct ftp_session *s, const char *text)
+static void shut(struct ftp_session *s, const struct vfs_verdict *v)
 {
 	bool moving = transferring(s);
 
 	let_go(s);
+	tell_cut_upload(s, v, 426);
 	ftp_transfer_drop(s, moving ? 426 : 421, true);
 	if (moving)
 		ftp_say(s, 426, "The transfer was cut.");
-	ftp_bye(s, 421, "%.1000s", text);
+	ftp_bye(s, 421, "%.1000s", ftp_verdict_text(v));
 }
 
 static void told_whole(struct ftp_session *s, const struct vfs_verdict *v)
@@ -63,7 +84,7 @@ static void told_whole(struct ftp_session *s, const struct vfs_verdict *v)
 	} else if (v->drains || s->t.stage == FTP_T_COMMITTING) {
 		drain(s, ftp_verdict_text(v));
 	} else {
-		shut(s, ftp_verdict_text(v));
+		shut(s, v);
 	}
 }
 
@@ -94,6 +115,7 @@ static void told_transfer(struct ftp_session *s)
 		return;
 	code = v.status == GH_READONLY || v.status == GH_FROZEN ? ftp_answer_of(v.status).code : 426;
 	let_go(s);
+	tell_cut_upload(s, &v, code);
 	ftp_transfer_drop(s, code, true);
 	ftp_end(s, code, "%.1000s", ftp_verdict_text(&v));
 }

@@ -240,6 +240,8 @@ def a_session_ends_with_what_opened_it(s):
     code, text = idle.words()
     t.ok(code == 421 and 'log in again' in text and idle.gone(), 'a new password ends the sessions of the old', text)
     t.eq(up.words()[0], 426, 'and cuts their transfers')
+    t.ok(until(lambda: any('code=426' in line and 'path="/up-ftp.bin"' in line for line in s.log().splitlines()), 5),
+         'the access log tells so')
     t.ok(s.http('GET', '/dav/up-ftp.bin', user='acme/admin').body == UP_DATA, 'of which nothing is stored')
     f = ftpraw.Ftp(s, 'acme/bea', password='another 9 secret')
     t.eq(f('NOOP'), 200, 'the new one is let in')

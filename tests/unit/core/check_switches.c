@@ -217,6 +217,61 @@ START_TEST(a_host_that_is_drained_is_not_ready_and_one_that_is_off_everywhere_is
 }
 END_TEST
 
+/* A rule as another gateway, or this one before its restart, has stored it. */
+static void store_rule(uint64_t id, int64_t made_us, int64_t until_us)
+{
+	struct gh_arena *a = gh_arena_new(1 << 20);
+	const struct switch_kept k = { .rule = { .id = id, .protocols = 1u << SWITCH_REST, .mode = SWITCH_OFF, .percent = 100 },
+				       .made_us = made_us, .until_us = until_us };
+	const struct meta_setting row = { .kind = SWITCH_KIND, .id = id, .doc = switch_doc_write(a, &k) };
+	struct meta_step step = { .kind = META_SETTING_PUT, .setting = &row };
+
+	ck_assert_int_eq(house_commit(core, a, NULL, "tester", "switch.set", "", &step, 1), GH_OK);
+	gh_arena_free(&a);
+	ck_assert_int_eq(switches_load(core), GH_OK);
+}
+
+static int64_t left_ms(uint64_t id)
+{
+	struct switch_rules *r = switch_rules_ref(core->switches);
+	int64_t left = -1;
+
+	for (unsigned i = 0; i < r->count; i++)
+		if (r->of[i].rule.id == id)
+			left = r->of[i].rule.expires_ms - switch_now_ms();
+	switch_rules_unref(&r);
+	return left;
+}
+
+START_TEST(a_clock_that_was_set_back_does_not_make_a_rule_last_longer_than_it_was_made_for)
+{
+	const int64_t now_us = gh_real_us(), hour_us = 3600 * GH_S_US;
+
+	store_rule(7, now_us + 24 * hour_us, now_us + 25 * hour_us); /* made for an hour, tomorrow */
+	ck_assert_int_eq(read_by(SWITCH_REST, NULL), GH_OFF);
+	ck_assert_int_le(left_ms(7), 3600 * 1000);
+}
+END_TEST
+
+START_TEST(what_this_gateway_knows_ends_when_it_was_going_to_whatever_the_clock_says_meanwhile)
+{
+	struct switch_rules *r;
+	int64_t first;
+
+	done("switch.set", "{'protocols':['rest'],'mode':'off','for_s':100}");
+	r = switch_rules_ref(core->switches);
+	/* As if the clock had been set by a minute since: computed anew, the end would be another. */
+	first = r->of[0].rule.expires_ms += 60000;
+	switch_rules_unref(&r);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_int_eq(switches_load(core), GH_OK);
+	r = switch_rules_ref(core->switches);
+	ck_assert_int_eq(r->of[0].rule.expires_ms, first);
+	switch_rules_unref(&r);
+	ck_assert_int_eq(read_by(SWITCH_REST, NULL), GH_OFF);
+}
+END_TEST
+
 START_TEST(flags_have_types_ranges_and_rules)
 {
 	struct gh_core *c = core;
@@ -342,6 +397,8 @@ int main(void)
 	tcase_add_test(t, a_rule_ends_by_itself_and_is_removed_with_an_event);
 	tcase_add_test(t, rules_are_there_again_after_a_restart);
 	tcase_add_test(t, a_host_that_is_drained_is_not_ready_and_one_that_is_off_everywhere_is);
+	tcase_add_test(t, a_clock_that_was_set_back_does_not_make_a_rule_last_longer_than_it_was_made_for);
+	tcase_add_test(t, what_this_gateway_knows_ends_when_it_was_going_to_whatever_the_clock_says_meanwhile);
 	tcase_add_test(t, flags_have_types_ranges_and_rules);
 	tcase_add_test(t, a_rule_of_a_flag_is_cleared_by_key_and_scope_too);
 	tcase_add_test(t, a_board_is_swapped_while_threads_ask_and_others_set);

@@ -128,13 +128,19 @@ END_TEST
 
 START_TEST(off_cuts_an_upload_and_stores_nothing)
 {
-	int fd = uploading();
+	int fd = uploading(), code;
+	uint64_t bytes;
+	char verb[16];
 
 	rule(GH_OFF);
 	EXPECT_REPLY(426);
 	expect_farewell();
 	ck_assert(is_cut(fd));
 	ck_assert(fake_is("/old", "old content", 11));
+	fake_last_log(verb, sizeof(verb), &code, &bytes);
+	ck_assert_str_eq(verb, "STOR");
+	ck_assert_int_eq(code, 426);
+	ck_assert_uint_le(bytes, 1 << 16);
 }
 END_TEST
 
