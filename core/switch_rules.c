@@ -16,6 +16,7 @@
 #include "core/base/metrics.h"
 #include "core/base/rcu.h"
 #include "core/control_house.h"
+#include "core/live.h"
 
 #define RULES_BYTES (256u << 20)
 #define PAGE 500u
@@ -306,6 +307,7 @@ static void *keeper_main(void *arg)
 		if (due) {
 			board_renew(s);
 			(void)switches_tell(c);
+			live_tell(c, "switch");
 		}
 		again_ms = purge(c) ? 0 : switch_now_ms() + AGAIN_MS;
 		pthread_mutex_lock(&s->lock);

@@ -6,11 +6,12 @@
  *
  * Threads: open and close on the main thread; everything between on the listener's loop and pools; `draining` from any.
  */
-#include <semaphore.h>
 #include <errno.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "core/base/clock.h"
@@ -21,6 +22,7 @@ enum {
 	CONNECTIONS_MAX = 256,
 	CALLS_WAITING_MAX = 64,
 	LOGINS_WAITING_MAX = 16,
+	SEND_BUFFER = 64 << 10,
 	RESERVE_FDS = 16, /* of those that limits.reserve_descriptors keeps from the others */
 	POLL_MS = 5,
 	POOL_LABEL = 2,   /* "admin" of GH_M_WORKER_QUEUE */
@@ -56,6 +58,16 @@ static const struct http_service *const services[] = { &site_api, &site_pages, N
 
 /* ---- open ---- */
 
+/* What somebody who takes nothing may leave in the kernel: an event stream that fills it stands still, and the door's
+ * deadline ends it. */
+static void let_in(void *door, struct gh_loop *loop, int fd, const struct gh_peer *peer, struct gh_ticket *ticket)
+{
+	const int bytes = SEND_BUFFER;
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	fe_http.accept(door, loop, fd, peer, ticket);
+}
+
 static enum gh_status door_make(struct admin_listener *l, char *ret_addr, char *err)
 {
 	const struct http_door_config door = { .env = &l->env, .services = services, .administrators = true };
@@ -71,7 +83,7 @@ static enum gh_status door_make(struct admin_listener *l, char *ret_addr, char *
 	if (st == GH_OK)
 		st = gh_doorstep_new(&l->loop, 1, &limits, &l->doorstep);
 	if (st == GH_OK)
-		st = gh_doorstep_listen(l->doorstep, l->cfg.address, VFS_ADMIN, fe_http.accept, l->door, ret_addr, err, 256);
+		st = gh_doorstep_listen(l->doorstep, l->cfg.address, VFS_ADMIN, let_in, l->door, ret_addr, err, 256);
 	return st;
 }
 

@@ -1,5 +1,5 @@
 /* The admin listener without a house behind it: probes, metrics, files, refusals. The API over a real one:
- * tests/conformance/admin_api.py. */
+ * tests/conformance/admin_*.py. */
 #include <check.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
