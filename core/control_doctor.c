@@ -17,6 +17,40 @@ static void say_server(json_t *items, struct gh_core *c)
 			   waiting);
 }
 
+struct resting {
+	unsigned tenants;
+	const char *service; /* the last one that rests for everybody */
+	bool by_hand;
+};
+
+static void rests(void *arg, const struct breaker_view *v)
+{
+	struct resting *r = arg;
+
+	if (v->state == BREAKER_CLOSED)
+		return;
+	r->by_hand |= v->forced;
+	if (v->tenant)
+		r->tenants++;
+	else
+		r->service = service_name(v->service);
+}
+
+static void say_breakers(json_t *items, struct gh_core *c)
+{
+	struct resting r = { 0 };
+
+	breakers_each(c, rests, &r);
+	if (r.service)
+		doctor_say(items, "breakers", DOCTOR_FAIL,
+			   r.by_hand ? "gatehouse breaker reset, when it is to be asked again" :
+				       "look at the store and the log: it kept failing; it is tried again by itself",
+			   "%s is not asked: its breaker is not closed", r.service);
+	else
+		doctor_say(items, "breakers", r.tenants ? DOCTOR_WARN : DOCTOR_OK, "see gatehouse breaker list",
+			   r.tenants ? "%u breakers of tenants are not closed" : "all breakers are closed", r.tenants);
+}
+
 static void say_past(json_t *items)
 {
 	const int64_t damaged = gh_metric_get(GH_M_DAMAGED, 0), jumps = gh_metric_get(GH_M_CLOCK_JUMPS, 0);
@@ -56,6 +90,7 @@ enum gh_status control_doctor(struct control_call *c)
 		return GH_NOMEM;
 	say_server(items, c->core);
 	say_database(c, items);
+	say_breakers(items, c->core);
 	if (c->core->cfg.folder)
 		doctor_disk(items, c->core->cfg.folder);
 	doctor_clock(items);

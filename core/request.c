@@ -210,11 +210,16 @@ static enum gh_status run_attempts(struct vfs_work *w)
 	return st;
 }
 
+static uint64_t tenant_id(const struct vfs_work *w)
+{
+	return w->req.session ? w->req.session->tenant->id : w->tenant ? w->tenant->id : 0;
+}
+
 /* For people, where a number is not shown otherwise (FTP). */
 static void say_when(struct vfs_req *r)
 {
 	if (r->status == GH_TRIPPED && !r->retry_after_s)
-		r->retry_after_s = breakers_retry_s(r->core, r->session ? r->session->tenant->id : 0);
+		r->retry_after_s = breakers_retry_s(r->core, tenant_id(work_of(r)));
 	if (r->status == GH_TRIPPED && !r->message)
 		r->message = gh_printf(r->arena, "A service behind this one is being given a rest; try again in %u s.",
 				       r->retry_after_s);
@@ -398,8 +403,7 @@ static enum gh_status hand_over(struct vfs_work *w)
 {
 	struct vfs_req *r = &w->req;
 	const enum vfs_class class = vfs_ops[r->op].class;
-	const uint64_t tenant = r->session ? r->session->tenant->id : 0;
-	const enum gh_status shut = breakers_shut(r->core, services_wanted(w), tenant, &r->retry_after_s, &w->scout);
+	const enum gh_status shut = breakers_shut(r->core, services_wanted(w), tenant_id(w), &r->retry_after_s, &w->scout);
 	if (shut != GH_OK)
 		return shut;
 	w->may_block = true;

@@ -360,6 +360,9 @@ def hang(w, door, scope):
     memory_still_answers(w, where, names)
     if scope == 'all':
         t.eq(w.openings(mark)[1], 0, where + ': none of a tenant')
+    else: # whoever hangs holds more workers than there were
+        asked = n.asked
+        until(where + ': neighbours go on meanwhile', lambda: n.asked > asked + 24)
     t.ok(w.reached() <= len(stuck) + 2 * PROBES, where + ': those that hang, and few probes', '(%d)' % w.reached())
     heals(w, where, [ask])
     for x in threads:
@@ -400,6 +403,37 @@ def slow(w, door, scope):
         a.close()
     if n:
         n.stop(where)
+
+
+def logins_hang(w):
+    """The password check has few workers of its own: those that one tenant's look-ups hold are replaced."""
+    where = 'hang, logins'
+    users = [w.s.user('acme/u%d' % i) for i in range(6)]
+    newcomers = [w.s.user('bolt/u%d' % i) for i in range(3)]
+    w.fault('metadata user_by_name %s hang' % w.ids['acme'])
+
+    def login(user):
+        c = w.s.client(user)
+        try:
+            return word_of_http(c.request('GET', '/dav/' + fresh()), (404,))
+        finally:
+            c.close()
+    threads, words = in_parallel([lambda u=u: login(u) for u in users])
+    until(where + ': it opens', lambda: w.not_closed() == [('metadata', 'acme')], 3)
+    t.eq([login(u) for u in newcomers], ['good'] * 3, where + ': neighbours log in')
+    w.s.cli('breaker', 'open', 'metadata', 'acme')  # or one of these might be a probe, and hang
+    t.eq(login(users[0]), 'shut', where + ': refused, and not for a wrong password')
+    try:
+        w.s.ftp(users[0])
+        t.ok(False, where + ': FTP refuses')
+    except ftplib.Error as e:
+        t.ok(str(e)[:3] in ('421', '451', '450') and REST in str(e), where + ': FTP refuses for now', str(e))
+    w.fault()
+    w.s.cli('breaker', 'reset', 'metadata', 'acme')
+    for x in threads:
+        x.join(10 * gh.SLOW)
+    until(where + ': it heals', lambda: login(users[0]) == 'good')
+    t.ok(set(words) <= {'good', 'shut'}, where + ': who hung is answered', repr(words))
 
 
 def harmless(w):
@@ -513,6 +547,7 @@ try:
         for scenario in (hang, slow):
             for reach in ('one tenant', 'all', 'one operation'):
                 timed('%s %s %s' % (scenario.__name__, reach, one), scenario, world, one, reach)
+    timed('logins hang', logins_hang, world)
     timed('figures', figures, world)
 finally:
     world.fault()
