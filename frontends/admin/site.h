@@ -93,10 +93,10 @@ const char *site_cookie(struct http_ex *ex); /* NULL: none */
 /* ---- site_session.c: the loop's ---- */
 GH_MUST_CHECK enum gh_status site_sessions_new(uint64_t idle_ms, uint64_t life_ms, struct site_sessions **ret);
 void site_sessions_free(struct site_sessions **s);
-/* A new one, under a new secret. cookie and csrf: SITE_SECRET_HEX. */
-void site_session_make(struct site_sessions *s, const struct operator_who *who, char *cookie, char *csrf);
+/* A new one, under a new secret. cookie and csrf: SITE_SECRET_HEX. now_ns: gh_mono_ns. */
+void site_session_make(struct site_sessions *s, const struct operator_who *who, uint64_t now_ns, char *cookie, char *csrf);
 /* Who has this cookie? false: nobody, or no longer. touch: it is used; else only looked at. */
-bool site_session_find(struct site_sessions *s, struct gh_core *core, const char *cookie, bool touch,
+bool site_session_find(struct site_sessions *s, struct gh_core *core, const char *cookie, uint64_t now_ns, bool touch,
 		       struct site_who *ret);
 void site_session_drop(struct site_sessions *s, const char *cookie);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/base/clock.h"
 #include "core/base/hash.h"
 #include "frontends/admin/site.h"
 
@@ -141,7 +142,7 @@ enum gh_status site_authenticate(struct http_ex *ex, struct site_who *ret)
 	if (!site_host_ok(ex))
 		return GH_UNAUTH;
 	cookie = site_cookie(ex);
-	if (!cookie || !site_session_find(site_of(ex)->sessions, ex->core, cookie, true, ret))
+	if (!cookie || !site_session_find(site_of(ex)->sessions, ex->core, cookie, gh_mono_ns(), true, ret))
 		return GH_UNAUTH;
 	if (ex->method == HTTP_POST && (!csrf_named(ex, ret) || !site_origin_ok(ex)))
 		return GH_DENIED;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "frontends/admin/site.h"
 
@@ -79,7 +80,7 @@ static bool may_go_on(struct http_ex *ex)
 	if (authorization)
 		return site_authenticate(ex, &who) == GH_OK;
 	cookie = site_cookie(ex);
-	return cookie && site_session_find(site_of(ex)->sessions, ex->core, cookie, false, &who);
+	return cookie && site_session_find(site_of(ex)->sessions, ex->core, cookie, gh_mono_ns(), false, &who);
 }
 
 static enum gh_status stream_fill(struct http_ex *ex, struct gh_buf *out)

@@ -94,32 +94,30 @@ static struct session *place(struct site_sessions *s, uint64_t now)
 	return oldest;
 }
 
-void site_session_make(struct site_sessions *s, const struct operator_who *who, char *cookie, char *csrf)
+void site_session_make(struct site_sessions *s, const struct operator_who *who, uint64_t now_ns, char *cookie, char *csrf)
 {
-	const uint64_t now = gh_mono_ns();
-	struct session *k = place(s, now);
+	struct session *k = place(s, now_ns);
 
 	secret_make(cookie);
 	secret_make(csrf);
-	*k = (struct session){ .made_ns = now, .used_ns = now, .who.who = *who };
+	*k = (struct session){ .made_ns = now_ns, .used_ns = now_ns, .who.who = *who };
 	gh_siphash128(&s->key, cookie, strlen(cookie), k->hash);
 	memcpy(k->who.csrf, csrf, SITE_SECRET_HEX);
 }
 
-bool site_session_find(struct site_sessions *s, struct gh_core *core, const char *cookie, bool touch,
+bool site_session_find(struct site_sessions *s, struct gh_core *core, const char *cookie, uint64_t now_ns, bool touch,
 		       struct site_who *ret)
 {
 	struct session *k = lookup(s, cookie);
-	const uint64_t now = gh_mono_ns();
 
 	if (!k)
 		return false;
-	if (is_over(s, k, now) || !operator_still(core, k->who.who.id, k->who.who.gen)) {
+	if (is_over(s, k, now_ns) || !operator_still(core, k->who.who.id, k->who.who.gen)) {
 		forget(k);
 		return false;
 	}
 	if (touch)
-		k->used_ns = now;
+		k->used_ns = now_ns;
 	*ret = k->who;
 	return true;
 }

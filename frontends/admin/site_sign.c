@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "frontends/admin/site.h"
 
@@ -67,7 +68,7 @@ static void sign_in_finish(struct site_job *job)
 	before = site_cookie(job->ex);
 	if (before)
 		site_session_drop(sessions, before);
-	site_session_make(sessions, &s->who, cookie, csrf);
+	site_session_make(sessions, &s->who, gh_mono_ns(), cookie, csrf);
 	cookie_set(job->ex, cookie, false);
 	explicit_bzero(cookie, sizeof(cookie));
 	site_json(job->ex, session_json(&s->who, csrf));
