@@ -228,6 +228,27 @@ bool operator_still(struct gh_core *c, uint64_t id, uint64_t gen)
 	return same;
 }
 
+static void who_of(const struct operator_row *row, struct operator_who *ret)
+{
+	*ret = (struct operator_who){ .id = row->id, .gen = row->gen, .role = row->role };
+	snprintf(ret->actor, sizeof(ret->actor), "%s", row->name);
+}
+
+bool operator_renewed(struct gh_core *c, uint64_t id, uint64_t gen, struct operator_who *ret)
+{
+	struct operators *o = c->operators;
+	const struct operator_row *row;
+	bool same;
+
+	pthread_mutex_lock(&o->lock);
+	row = row_by_id(o, id);
+	same = row && row->gen == gen + 1 && !row->disabled;
+	if (same)
+		who_of(row, ret);
+	pthread_mutex_unlock(&o->lock);
+	return same;
+}
+
 bool operator_token(struct gh_core *c, const char *text, struct operator_who *ret)
 {
 	struct operators *o = c->operators;
@@ -376,8 +397,7 @@ static enum gh_status sign_in(struct gh_core *c, const struct operator_ask *ask,
 	}
 	defender_tell(o, key, ask->prefix, true);
 	record(c, row, step, ask->peer);
-	*ret = (struct operator_who){ .id = row->id, .gen = row->gen, .role = row->role };
-	snprintf(ret->actor, sizeof(ret->actor), "%s", row->name);
+	who_of(row, ret);
 	return GH_OK;
 }
 

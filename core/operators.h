@@ -32,6 +32,8 @@ GH_MUST_CHECK enum gh_status operator_sign_in(struct gh_core *c, const struct op
 					      struct operator_who *ret, unsigned *ret_retry_s);
 /* Is that operator still what it was at gen: there, enabled, with the same password, role and second factor? */
 bool operator_still(struct gh_core *c, uint64_t id, uint64_t gen);
+/* After a change that it made of itself: what it is now. false: gone, disabled, or changed by others as well. */
+bool operator_renewed(struct gh_core *c, uint64_t id, uint64_t gen, struct operator_who *ret);
 /* Whose token is it? false: nobody's, or it has ended. */
 bool operator_token(struct gh_core *c, const char *text, struct operator_who *ret);
 

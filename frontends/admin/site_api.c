@@ -11,6 +11,7 @@
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -100,6 +101,7 @@ struct op_job {
 	const struct control_op *op;
 	json_t *args;
 	bool texts;
+	bool own; /* the session's operator changes itself */
 	struct operator_who who;
 	enum gh_status st;
 	char message[256];
@@ -120,6 +122,7 @@ static void op_work(struct site_job *job)
 	struct control_call c = { .core = job->l->cfg.core, .args = j->args, .texts = j->texts, .actor = j->who.actor,
 				  .role = j->who.role };
 	const uint64_t began_ns = gh_mono_ns();
+	char actor[2 * OPERATOR_ACTOR_MAX];
 
 	j->st = job->l->cfg.run(j->op->name, &c);
 	memcpy(j->message, c.message, sizeof(j->message));
@@ -129,14 +132,25 @@ static void op_work(struct site_job *job)
 	}
 	json_decref(c.result);
 	if (j->op->mutates || j->st != GH_OK)
-		gh_log(GH_LOG_INFO, "admin.call", "op=%s actor=\"%s\" status=%s ms=%ju", j->op->name, j->who.actor,
-		       gh_status_name(j->st), (uintmax_t)((gh_mono_ns() - began_ns) / GH_MS_NS));
+		gh_log(GH_LOG_INFO, "admin.call", "op=%s actor=%s status=%s ms=%ju", j->op->name,
+		       gh_log_quote(actor, sizeof(actor), j->who.actor), gh_status_name(j->st), (uintmax_t)((gh_mono_ns() - began_ns) / GH_MS_NS));
+}
+
+/* Is it a change that whoever is signed in makes of itself? */
+static bool is_own_change(const struct control_op *op, const json_t *args, const struct site_who *who)
+{
+	const char *name = json_string_value(json_object_get(args, "name"));
+
+	return *who->csrf && name && !strcasecmp(name, who->who.actor) &&
+	       (!strcmp(op->name, "operator.set") || !strcmp(op->name, "operator.totp"));
 }
 
 static void op_finish(struct site_job *job)
 {
 	struct op_job *j = (struct op_job *)job;
 
+	if (j->own)
+		site_session_renew(job->l->sessions, job->l->cfg.core, site_cookie(job->ex));
 	if (j->st == GH_OK)
 		site_json_text(job->ex, &j->out);
 	else
@@ -204,6 +218,9 @@ static void op_run(struct http_ex *ex, struct site_call *call)
 	j->args = args;
 	j->texts = ex->method == HTTP_GET;
 	j->who = call->who.who;
+	j->own = is_own_change(j->op, args, &call->who);
+	if (j->own)
+		site_session_changing(site_of(ex)->sessions, site_cookie(ex));
 	gh_buf_init(&j->out, ANSWER_MAX);
 	j->job.work = op_work;
 	j->job.finish = op_finish;

@@ -16,6 +16,7 @@ enum { SESSIONS_MAX = 256, SECRET_BYTES = 32 };
 struct session {
 	uint64_t hash[2]; /* of the cookie */
 	uint64_t made_ns, used_ns; /* made 0: free */
+	bool changing;
 	struct site_who who;
 };
 
@@ -113,7 +114,8 @@ bool site_session_find(struct site_sessions *s, struct gh_core *core, const char
 	if (!k)
 		return false;
 	if (is_over(s, k, now_ns) || !operator_still(core, k->who.who.id, k->who.who.gen)) {
-		forget(k);
+		if (!k->changing)
+			forget(k);
 		return false;
 	}
 	if (touch)
@@ -128,4 +130,24 @@ void site_session_drop(struct site_sessions *s, const char *cookie)
 
 	if (k)
 		forget(k);
+}
+
+void site_session_changing(struct site_sessions *s, const char *cookie)
+{
+	struct session *k = lookup(s, cookie);
+
+	if (k)
+		k->changing = true;
+}
+
+void site_session_renew(struct site_sessions *s, struct gh_core *core, const char *cookie)
+{
+	struct session *k = lookup(s, cookie);
+	struct operator_who now;
+
+	if (!k)
+		return;
+	k->changing = false;
+	if (operator_renewed(core, k->who.who.id, k->who.who.gen, &now))
+		k->who.who = now;
 }

@@ -74,10 +74,22 @@ static void sign_in_finish(struct site_job *job)
 	site_json(job->ex, session_json(&s->who, csrf));
 }
 
+static void wipe(json_t *text)
+{
+	union {
+		const char *c;
+		char *v;
+	} bytes = { .c = json_string_value(text) }; /* ours alone by now */
+
+	if (bytes.c)
+		explicit_bzero(bytes.v, json_string_length(text));
+}
+
 static void sign_in_free(struct site_job *job)
 {
 	struct sign_in *s = (struct sign_in *)job;
 
+	wipe(json_object_get(s->args, "password"));
 	json_decref(s->args);
 	free(s);
 }

@@ -133,6 +133,13 @@ def codes(s):
     t.eq(reason(carl.get('session')), (401, 'unauth'), 'a changed second factor signs out')
     t.eq(Api(s).sign_in('carl', gh.PASSWORD).status, 200, 'without codes the password is enough')
     owner.ok('operator.remove', name='carl')
+    elsewhere = Api(s)
+    elsewhere.sign_in('admin', gh.PASSWORD)
+    secret = owner.ok('operator.totp', name='admin', on=True)['secret']
+    t.eq(owner.get('session').status, 200, 'who turns on codes for itself goes on')
+    t.eq(reason(elsewhere.get('session')), (401, 'unauth'), 'but nowhere else')
+    t.eq(Api(s).sign_in('admin', gh.PASSWORD, totp(secret)).status, 200, 'and signs in with one from then on')
+    owner.ok('operator.totp', name='admin', on=False)
 
 
 def guessing(s):

@@ -200,6 +200,16 @@ async function colleague(browser) {
 	await other.getByRole('heading', { name: 'Sign in' }).waitFor();
 	ok(true, 'and is signed out when disabled');
 	await other.context().close();
+
+	await page.getByRole('button', { name: 'One-time codes of admin' }).click();
+	await dialog.getByRole('button', { name: 'Turn on' }).click();
+	await dialog.getByText('otpauth://').waitFor();
+	await pause(1500);
+	ok(await dialog.getByText('otpauth://').isVisible(), 'whoever turns on codes for itself keeps the secret in view');
+	await dialog.getByRole('button', { name: 'Done' }).click();
+	await page.getByRole('button', { name: 'One-time codes of admin' }).click();
+	await dialog.getByRole('button', { name: 'Turn off' }).click();
+
 	await page.getByRole('button', { name: 'Sign out' }).click();
 	await page.getByText('You are signed out.').waitFor();
 	await page.reload();

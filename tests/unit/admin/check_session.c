@@ -109,6 +109,27 @@ START_TEST(a_session_ends_when_its_operator_is_another)
 }
 END_TEST
 
+START_TEST(who_changes_itself_stays_here_and_nowhere_else)
+{
+	char second[SITE_SECRET_HEX];
+
+	site_session_make(sessions, &ada, now_ns, second, csrf);
+	site_session_changing(sessions, cookie);
+	done("operator.set", "{'name':'ada','role':'operator'}");
+	ck_assert(!find(cookie, true)); /* not before the answer */
+	site_session_renew(sessions, core, cookie);
+	ck_assert(find(cookie, true));
+	ck_assert_int_eq(found.who.role, CONTROL_OPERATOR);
+	ck_assert(!find(second, true));
+
+	site_session_changing(sessions, cookie);
+	done("operator.set", "{'name':'ada','password':'x'}");
+	done("operator.set", "{'name':'ada','password':'y'}"); /* somebody else was there too */
+	site_session_renew(sessions, core, cookie);
+	ck_assert(!find(cookie, true));
+}
+END_TEST
+
 START_TEST(of_too_many_the_one_unused_longest_gives_way)
 {
 	char first[SITE_SECRET_HEX], other[SITE_SECRET_HEX];
@@ -139,6 +160,7 @@ int main(void)
 	tcase_add_test(t, what_is_not_used_ends_and_watching_is_no_use);
 	tcase_add_test(t, even_what_is_used_ends);
 	tcase_add_test(t, a_session_ends_when_its_operator_is_another);
+	tcase_add_test(t, who_changes_itself_stays_here_and_nowhere_else);
 	tcase_add_test(t, of_too_many_the_one_unused_longest_gives_way);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
