@@ -325,10 +325,9 @@ void breakers_failed(struct gh_core *c, enum service s, uint64_t tenant, enum gh
 static uint64_t look(struct breakers *b, struct breaker_seat *seat, struct breaker_scout *scout)
 {
 	const enum breaker_state state = breaker_word_state(atomic_load_explicit(&seat->word, memory_order_acquire));
-	const uint64_t until = atomic_load(&seat->until_ms), now = breaker_now_ms();
-
 	if (state == BREAKER_CLOSED)
 		return 0;
+	const uint64_t until = atomic_load(&seat->until_ms), now = breaker_now_ms();
 	if (state == BREAKER_OPEN && now < until)
 		return until == UINT64_MAX ? b->cfg.max_ms : until - now;
 	if (!scout || scout->count == BREAKER_SCOUTS)
