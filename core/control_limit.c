@@ -1,6 +1,6 @@
-/* Limits of tenants and users: set, list; and where each account stands. A change is a setting and its event in one batch
- * of the tenant, which raises its rights epoch (core/quota.h says why); tighter limits are in force before it is stored,
- * wider ones after it. See control.h. */
+/* Limits of tenants and users: set, list; and where each account stands. A change is a setting and its event in one
+ * batch of the tenant, which raises its rights epoch (core/quota.h says why); tighter limits are in force before it is
+ * stored, wider ones after it. See control.h. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,12 +18,9 @@ static const struct {
 	uint64_t least, most;
 	bool size; /* text may have a unit */
 } ranges[QUOTA_KINDS] = {
-	[QUOTA_BYTES] = { 0, BYTES_MAX, true },
-	[QUOTA_FILES] = { 0, 1000000000000, false },
-	[QUOTA_SESSIONS] = { 1, 1000000, false },
-	[QUOTA_TRANSFERS] = { 1, 1000000, false },
-	[QUOTA_REQUESTS_S] = { 1, 1000000, false },
-	[QUOTA_BYTES_S] = { 1024, 1ull << 40, true },
+	[QUOTA_BYTES] = { 0, BYTES_MAX, true },       [QUOTA_FILES] = { 0, 1000000000000, false },
+	[QUOTA_SESSIONS] = { 1, 1000000, false },     [QUOTA_TRANSFERS] = { 1, 1000000, false },
+	[QUOTA_REQUESTS_S] = { 1, 1000000, false },   [QUOTA_BYTES_S] = { 1024, 1ull << 40, true },
 	[QUOTA_MONTH_BYTES] = { 0, BYTES_MAX, true },
 };
 
@@ -63,9 +60,10 @@ static enum gh_status value_take(struct control_call *c, enum quota_kind k, cons
 		*ret = (uint64_t)json_integer_value(v);
 	if (understood && *ret >= ranges[k].least && *ret <= ranges[k].most)
 		return GH_OK;
-	return control_fail(c, GH_INVALID, "argument \"%s\" must be a whole number from %llu to %llu%s, or %s for no limit",
-			    quota_kind_names[k], (unsigned long long)ranges[k].least, (unsigned long long)ranges[k].most,
-			    ranges[k].size ? ", as text also with KiB, MiB, GiB or TiB" : "", "null (\"none\")");
+	return control_fail(
+		c, GH_INVALID, "argument \"%s\" must be a whole number from %llu to %llu%s, or %s for no limit",
+		quota_kind_names[k], (unsigned long long)ranges[k].least, (unsigned long long)ranges[k].most,
+		ranges[k].size ? ", as text also with KiB, MiB, GiB or TiB" : "", "null (\"none\")");
 }
 
 static json_t *value_json(uint64_t v)
@@ -173,8 +171,8 @@ static enum gh_status set_once(struct control_call *c, void *arg)
 	if (st != GH_OK)
 		return st;
 	st = limits_commit(c, k, &s);
-	const enum gh_status set = quota_limits_set(c->core, k->t, k->user,
-						    st == GH_OK || st == GH_UNKNOWN ? &k->limits : &old);
+	const enum gh_status set =
+		quota_limits_set(c->core, k->t, k->user, st == GH_OK || st == GH_UNKNOWN ? &k->limits : &old);
 	return st == GH_OK ? set : st;
 }
 
@@ -198,12 +196,14 @@ enum gh_status control_limit_set(struct control_call *c)
 	};
 
 	for (unsigned i = 0; i < QUOTA_KINDS; i++)
-		args[2 + i] = (struct control_arg){ quota_kind_names[i], CONTROL_ANY, false, &k.values[i], &k.given[i] };
+		args[2 + i] =
+			(struct control_arg){ quota_kind_names[i], CONTROL_ANY, false, &k.values[i], &k.given[i] };
 	enum gh_status st = control_args(c, args, CONTROL_ARG_COUNT(args));
 	for (unsigned i = 0; i < QUOTA_KINDS; i++)
 		any |= k.given[i];
 	if (st == GH_OK && !any)
-		st = control_fail(c, GH_INVALID, "nothing to change: give \"bytes\", \"files\", \"sessions\", \"transfers\","
+		st = control_fail(c, GH_INVALID,
+				  "nothing to change: give \"bytes\", \"files\", \"sessions\", \"transfers\","
 				  " \"requests_s\", \"bytes_s\" or \"month_bytes\"");
 	if (st == GH_OK)
 		st = control_tenant(c, tenant, &k.t);
@@ -345,8 +345,9 @@ static json_t *quota_row(struct listing *l, uint64_t user, const struct quota_li
 				      (json_int_t)b.used_files, "sessions", (json_int_t)f.sessions, "transfers",
 				      (json_int_t)f.transfers, "month_bytes",
 				      (json_int_t)(b.month > f.month_left ? b.month - f.month_left : 0)));
-	json_object_set_new(o, "leased", json_pack("{s:I, s:I}", "bytes", (json_int_t)b.leased_bytes, "files",
-						   (json_int_t)b.leased_files));
+	json_object_set_new(
+		o, "leased",
+		json_pack("{s:I, s:I}", "bytes", (json_int_t)b.leased_bytes, "files", (json_int_t)b.leased_files));
 	json_object_set_new(o, "limit", limit);
 	return o;
 }

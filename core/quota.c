@@ -1,4 +1,5 @@
-/* The house of accounts: made with a tenant's first limit, found without a lock, looked after by the keeper. See quota.h. */
+/* The house of accounts: made with a tenant's first limit, found without a lock, looked after by the keeper. See
+ * quota.h. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -11,8 +12,12 @@
 #define PAGE 500
 
 const char *const quota_kind_names[QUOTA_KINDS] = {
-	[QUOTA_BYTES] = "bytes", [QUOTA_FILES] = "files", [QUOTA_SESSIONS] = "sessions",
-	[QUOTA_TRANSFERS] = "transfers", [QUOTA_REQUESTS_S] = "requests_s", [QUOTA_BYTES_S] = "bytes_s",
+	[QUOTA_BYTES] = "bytes",
+	[QUOTA_FILES] = "files",
+	[QUOTA_SESSIONS] = "sessions",
+	[QUOTA_TRANSFERS] = "transfers",
+	[QUOTA_REQUESTS_S] = "requests_s",
+	[QUOTA_BYTES_S] = "bytes_s",
 	[QUOTA_MONTH_BYTES] = "month_bytes",
 };
 
@@ -67,7 +72,8 @@ static struct quota_book *book_of(const struct tenant *t)
 
 static unsigned bucket_of(uint64_t user)
 {
-	return (unsigned)((user * 0x9e3779b97f4a7c15u) >> 56) % QUOTA_BUCKETS; /* ids of one moment are near each other */
+	return (unsigned)((user * 0x9e3779b97f4a7c15u) >> 56) %
+	       QUOTA_BUCKETS; /* ids of one moment are near each other */
 }
 
 static struct quota_account *user_find(const struct quota_book *b, uint64_t user)
@@ -83,7 +89,8 @@ struct quota_slot quota_accounts(struct tenant *t, uint64_t user)
 {
 	const struct quota_book *b = book_of(t);
 
-	return b ? (struct quota_slot){ { b->own, user ? user_find(b, user) : NULL } } : (struct quota_slot){ { NULL } };
+	return b ? (struct quota_slot){ { b->own, user ? user_find(b, user) : NULL } }
+		 : (struct quota_slot){ { NULL } };
 }
 
 static struct quota_account *account_find(struct tenant *t, uint64_t user)
@@ -215,7 +222,8 @@ static struct quota_limits limits_read(const char *doc)
 
 	for (unsigned k = 0; k < QUOTA_KINDS; k++) {
 		const json_t *v = json_object_get(o, quota_kind_names[k]);
-		l.of[k] = json_is_integer(v) && json_integer_value(v) >= 0 ? (uint64_t)json_integer_value(v) : QUOTA_NONE;
+		l.of[k] =
+			json_is_integer(v) && json_integer_value(v) >= 0 ? (uint64_t)json_integer_value(v) : QUOTA_NONE;
 	}
 	json_decref(o);
 	return l;
@@ -350,8 +358,8 @@ enum gh_status quota_look(struct gh_core *c, struct meta_call *call, struct tena
 {
 	const struct quota_slot s = quota_accounts(t, user);
 	struct meta_quota_books books;
-	enum gh_status st = ASK(c, SERVICE_METADATA, t->id,
-				meta_usage(c->meta, call, t->id, &books.used_bytes, &books.used_files));
+	enum gh_status st =
+		ASK(c, SERVICE_METADATA, t->id, meta_usage(c->meta, call, t->id, &books.used_bytes, &books.used_files));
 
 	*ret = (struct quota_view){ books.used_bytes, books.used_files, UINT64_MAX, UINT64_MAX };
 	if (st == GH_OK && s.of[0])

@@ -1,6 +1,6 @@
-/* Limits of tenants and users at run time: bytes, files, sessions, transfers at a time, requests a second, bytes a second,
- * transfer in a month. policy/quota.h has the arithmetic of leases; here are accounts, who asks them, and when the store
- * is asked for more.
+/* Limits of tenants and users at run time: bytes, files, sessions, transfers at a time, requests a second, bytes a
+ * second, transfer in a month. policy/quota.h has the arithmetic of leases; here are accounts, who asks them, and when
+ * the store is asked for more.
  *
  * What is unlimited costs one load: a tenant without any limit, of its own or of a user, has no book.
  *
@@ -11,12 +11,12 @@
  *            end    quota_hold_end    what was reserved and not committed; month: what did not come
  *   others   quota_claim and quota_settle alone: copy, move onto another's file, a lock that makes a file
  *
- * What counts: the content of files as the tree shows them (once for each copy, though blobs are shared), and what is in
- * the trash until upkeep has emptied it. Folders, properties and locks count nothing. A user's account has what the
+ * What counts: the content of files as the tree shows them (once for each copy, though blobs are shared), and what is
+ * in the trash until upkeep has emptied it. Folders, properties and locks count nothing. A user's account has what the
  * user's files hold, whoever wrote them: the owner is who made the file.
  *
- * Exact: a batch that adds is committed only under a claim, a claim only under a lease that the batch names and the store
- * looks at. Setting a limit raises the tenant's rights epoch, so that no batch decided without it gets through.
+ * Exact: a batch that adds is committed only under a claim, a claim only under a lease that the batch names and the
+ * store looks at. Setting a limit raises the tenant's rights epoch, so that no batch decided without it gets through.
  *
  * Threads: everything may be called from any thread. An account's numbers are under its mutex, held for a few
  * instructions, never over a call of the store; `renewing` says that somebody is at the store for it: claims wait for
@@ -60,8 +60,9 @@ void quota_stop(struct gh_core *c);  /* gives everything back that is not in use
 void quota_free(struct quota **q);   /* before the tenants: accounts name theirs */
 
 /* ---- sessions and requests ----
- * A session is an FTP login, or a request of HTTP while it runs. A request is one of HTTP, or a command of FTP that asks
- * the core. Counted from when a limit is set. On refusal: status, message, retry_after_s of w. */
+ * A session is an FTP login, or a request of HTTP while it runs. A request is one of
+ * HTTP, or a command of FTP that asks the core. Counted from when a limit is set. On refusal: status, message,
+ * retry_after_s of w. */
 GH_MUST_CHECK enum gh_status quota_session_begin(struct vfs_work *w, struct vfs_session *s);
 void quota_session_end(struct vfs_session *s);
 GH_MUST_CHECK enum gh_status quota_request(struct vfs_work *w, struct vfs_session *s);
@@ -95,7 +96,8 @@ struct quota_hold {
 	struct quota_account *payer[2]; /* month: the tenant's, the sender's */
 	uint64_t bytes[2], files[2];    /* reserved */
 	uint64_t credit;                /* bytes that it frees when it is committed */
-	uint64_t paid, came;            /* month */
+	int64_t month;
+	uint64_t paid; /* in that month */
 };
 /* frees: bytes of what it replaces; owner: whose it is or will be. */
 struct quota_wish {

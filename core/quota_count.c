@@ -1,5 +1,5 @@
-/* What is counted while it lasts (sessions, transfers), what is metered (requests, bytes a second, a month's downloads),
- * and the words of every refusal. See quota.h. */
+/* What is counted while it lasts (sessions, transfers), what is metered (requests, bytes a second, a month's
+ * downloads), and the words of every refusal. See quota.h. */
 #include <stdio.h>
 #include <string.h>
 
@@ -62,7 +62,8 @@ enum gh_status quota_refuse(struct vfs_work *w, enum gh_status st, struct quota_
 		r->retry_after_s = 5;
 		break;
 	case QUOTA_TRANSFERS:
-		r->message = gh_printf(r->arena, "As many transfers as %s may have (%llu) are running.", whose(a), limit);
+		r->message =
+			gh_printf(r->arena, "As many transfers as %s may have (%llu) are running.", whose(a), limit);
 		r->retry_after_s = 5;
 		break;
 	case QUOTA_REQUESTS_S:
@@ -105,8 +106,8 @@ static void count_down(struct quota_slot *s, enum quota_kind k)
 }
 
 /* Counted in both accounts or in none. */
-static enum gh_status count_in(struct vfs_work *w, struct tenant *t, uint64_t user, enum quota_kind k, enum gh_status refusal,
-			       struct quota_slot *ret)
+static enum gh_status count_in(struct vfs_work *w, struct tenant *t, uint64_t user, enum quota_kind k,
+			       enum gh_status refusal, struct quota_slot *ret)
 {
 	const struct quota_slot s = quota_accounts(t, user);
 

@@ -29,7 +29,8 @@ static enum gh_status reserve(struct quota_hold *h, uint64_t bytes, uint64_t fil
 }
 
 /* Pays for so much in all, of both or of none. */
-static enum gh_status pay(struct quota_hold *h, uint64_t total, struct meta_call *call, struct quota_account **ret_short)
+static enum gh_status pay(struct quota_hold *h, uint64_t total, struct meta_call *call,
+			  struct quota_account **ret_short)
 {
 	struct quota_take t = { .month = total > h->paid ? total - h->paid : 0 };
 
@@ -57,7 +58,7 @@ enum gh_status quota_hold_begin(struct vfs_work *w, const struct quota_wish *wis
 	struct quota_account *lacks;
 	enum quota_kind kind = QUOTA_MONTH_BYTES;
 
-	*h = (struct quota_hold){ .credit = wish->frees };
+	*h = (struct quota_hold){ .credit = wish->frees, .month = quota_month_now() };
 	if (!quota_limited(w->tenant))
 		return GH_OK;
 	const struct quota_slot owner = quota_accounts(w->tenant, wish->owner);
@@ -114,7 +115,8 @@ void quota_hold_end(struct quota_hold *h, uint64_t came)
 			pthread_mutex_unlock(&a->lock);
 		}
 		if (h->payer[i] && h->paid > came)
-			quota_month_return(h->payer[i], quota_month_now(), h->paid - came);
+			quota_month_return(h->payer[i], h->month,
+					   h->paid - came); /* of a past month nothing is worth anything */
 	}
 	*h = (struct quota_hold){ .credit = 0 };
 }
@@ -144,10 +146,10 @@ static enum gh_status claim(struct change *ch, struct quota_claims *k, struct qu
 	if (st != GH_OK)
 		return st == GH_QUOTA ? quota_refuse(ch->w, st, a, t.missing) : st;
 	if (!t.n[QUOTA_BYTES] && !t.n[QUOTA_FILES])
-		return GH_OK; /* no limit on any of it */
+		return GH_OK;                  /* no limit on any of it */
 	GH_ASSERT(k->count < META_LEASES_MAX); /* the tenant, and at most two who get something */
-	k->claims[k->count++] = (struct quota_claim){ a, t.n[QUOTA_BYTES], t.n[QUOTA_FILES], t.held[QUOTA_BYTES],
-						      t.held[QUOTA_FILES] };
+	k->claims[k->count++] =
+		(struct quota_claim){ a, t.n[QUOTA_BYTES], t.n[QUOTA_FILES], t.held[QUOTA_BYTES], t.held[QUOTA_FILES] };
 	ch->batch.leases[ch->batch.lease_count++] = t.lease;
 	return GH_OK;
 }

@@ -1,11 +1,12 @@
-/* Taking from an account, and going to the store for more. See quota.h for who calls, policy/quota.h for the arithmetic.
+/* Taking from an account, and going to the store for more. See quota.h for who calls, policy/quota.h for the
+ * arithmetic.
  *
  *   at rest -> renewing (one thread, at the store) -> at rest
  *
- * While it renews, numbers may still be reserved and settled, but nothing is claimed: what a commit rests on is decided
- * between two grants. Whoever needs more waits for the one at the store, looks again, then goes itself; what it went for
- * it takes in the same moment in which the grant is entered, so that it cannot be taken away under its hands.
- */
+ * While it renews, numbers may still be reserved and settled, but nothing is claimed: what a commit rests on is
+ * decided between two grants. Whoever needs more waits for the one at the store, looks again, then goes itself; what
+ * it went for it takes in the same moment in which the grant is entered, so that it cannot be taken away under its
+ * hands. */
 #include "core/base/clock.h"
 #include "core/base/id.h"
 #include "core/base/log.h"
@@ -138,8 +139,9 @@ static void talk_begin(struct talk *t, struct quota_account *a, const struct quo
 		a->month = month;
 		a->month_left = 0;
 	}
-	*t = (struct talk){ .a = a, .month = month, .idle = !more,
-			    .month_limit = atomic_load(&a->limit[QUOTA_MONTH_BYTES]) };
+	*t = (struct talk){
+		.a = a, .month = month, .idle = !more, .month_limit = atomic_load(&a->limit[QUOTA_MONTH_BYTES])
+	};
 	for (unsigned k = 0; k < QUOTA_STOCKS; k++) {
 		const uint64_t n = more ? more->n[k] : 0, held = more && more->held[k] ? *more->held[k] : 0;
 
@@ -165,7 +167,7 @@ static void talk_end(struct talk *t, enum gh_status st, uint64_t until_ns)
 
 		for (unsigned k = 0; k < QUOTA_STOCKS; k++)
 			quota_stock_granted(&a->stock[k], t->limit[k] == atomic_load(&a->limit[k]) ? n[k] : 0,
-				      quota_stock_mark(&t->was[k]));
+					    quota_stock_mark(&t->was[k]));
 		a->lease = t->said.lease;
 		a->until_ns = until_ns;
 		if (t->said.month > 0 && a->month == t->month)
@@ -186,8 +188,13 @@ static enum gh_status renew(struct quota_account *a, const struct quota_take *mo
 	struct talk t;
 
 	talk_begin(&t, a, more);
-	const struct meta_quota_ask ask = { .tenant = a->tenant->id, .user = a->user, .lease = a->lease,
-					    .life_ms = life_ms, .month = t.month, .decide = decide, .arg = &t };
+	const struct meta_quota_ask ask = { .tenant = a->tenant->id,
+					    .user = a->user,
+					    .lease = a->lease,
+					    .life_ms = life_ms,
+					    .month = t.month,
+					    .decide = decide,
+					    .arg = &t };
 	pthread_mutex_unlock(&a->lock);
 	const enum gh_status st =
 		ASK(a->core, SERVICE_METADATA, a->tenant->id, meta_quota_lease(a->core->meta, call, &ask));
@@ -218,7 +225,10 @@ enum gh_status quota_take(struct quota_account *a, struct quota_take *t, struct 
 	if (st == GH_OK && !take(a, t))
 		st = GH_QUOTA;
 	gh_metric_add(GH_M_QUOTA_RENEWALS,
-		      st == GH_OK ? RENEWAL_GRANTED : st == GH_QUOTA ? RENEWAL_SHORT : RENEWAL_FAILED, 1);
+		      st == GH_OK      ? RENEWAL_GRANTED
+		      : st == GH_QUOTA ? RENEWAL_SHORT
+				       : RENEWAL_FAILED,
+		      1);
 out:
 	pthread_mutex_unlock(&a->lock);
 	return st;

@@ -57,8 +57,9 @@ void quota_stock_granted(struct quota_stock *s, uint64_t granted, uint64_t mark)
 struct quota_books {
 	uint64_t limit, used, others;
 };
-/* A lease for who needs so much: all of it, and up to chunk more, a quarter of what is left then, so that near the limit
- * leases are small; or, where there is not as much, what there is. used + others + lease <= limit, whatever comes in. */
+/* A lease for who needs so much: all of it, and up to chunk more, a quarter of what is left then, so that near the
+ * limit leases are small; or, where there is not as much, what there is. used + others + lease <= limit, whatever
+ * comes in. */
 uint64_t quota_grant(const struct quota_books *b, uint64_t need, uint64_t chunk);
 /* The same for what is paid ahead: all of need or nothing. */
 uint64_t quota_prepay(uint64_t limit, uint64_t used, uint64_t need, uint64_t chunk);

@@ -1,7 +1,6 @@
-/* Quota leases and what they rest on: the ledger of a tenant, the sums of what users own, a month's transfer. How much is
- * granted is the caller's to decide, from books that the writer reads in the same transaction that writes the answer
- * down. Any worker; leases wait for the writer like every commit.
- */
+/* Quota leases and what they rest on: the ledger of a tenant, the sums of what users own, a month's transfer. How much
+ * is granted is the caller's to decide, from books that the writer reads in the same transaction that writes the
+ * answer down. Any worker; leases wait for the writer like every commit. */
 #include "backends/metadata/store.h"
 
 #include <stdlib.h>
@@ -128,7 +127,11 @@ static enum gh_status write_down(struct db_conn *c, const struct meta_quota_ask 
 {
 	const int64_t tenant = (int64_t)a->tenant, user = (int64_t)a->user;
 	const int64_t old[] = { tenant, user, (int64_t)a->lease, now_us };
-	const int64_t lease[] = { tenant, (int64_t)g->lease, user, (int64_t)g->bytes, (int64_t)g->files,
+	const int64_t lease[] = { tenant,
+				  (int64_t)g->lease,
+				  user,
+				  (int64_t)g->bytes,
+				  (int64_t)g->files,
 				  now_us + (int64_t)a->life_ms * 1000 };
 	const int64_t month[] = { tenant, user, a->month, g->month };
 	enum gh_status st = run(c, SQL_QUOTA_LEASES_DELETE, old, 4);

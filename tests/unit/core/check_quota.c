@@ -1,5 +1,5 @@
-/* Limits at run time: many threads at one account, limits that come and go under them, what is kept for uploads, whose a
- * file is, leases that idle, and what the unlimited pay. */
+/* Limits at run time: many threads at one account, limits that come and go under them, what is kept for uploads, whose
+ * a file is, leases that idle, and what the unlimited pay. */
 #include <check.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -12,6 +12,11 @@
 #include "tests/unit/core/fixture.h"
 
 #define SIZE 1000u
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define UNLIMITED_NS 1000u /* every load is looked at */
+#else
+#define UNLIMITED_NS 100u
+#endif
 
 static struct house_fixture f;
 
@@ -320,7 +325,7 @@ START_TEST(without_limits_nothing_is_paid)
 		const uint64_t took = (gh_mono_ns() - begun) / 1000000;
 		best = took < best ? took : best;
 	}
-	ck_assert_msg(best < 100, "%llu ns", (unsigned long long)best);
+	ck_assert_msg(best < UNLIMITED_NS, "%llu ns", (unsigned long long)best);
 	fixture_free(&f, &r);
 }
 END_TEST
