@@ -258,7 +258,7 @@ static void list_account(uint64_t user, void *arg)
 static enum gh_status list_tenant(struct listing *l, const char *name)
 {
 	l->st = control_tenant(l->c, name, &l->t);
-	if (l->st == GH_OK)
+	if (l->st == GH_OK && quota_limited(l->t))
 		l->st = control_users_named(l->c, l->t, &l->names);
 	list_account(0, l);
 	if (l->st == GH_OK)

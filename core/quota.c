@@ -202,17 +202,49 @@ bool quota_limited(const struct tenant *t)
 
 /* ---- settings ---- */
 
-struct finding {
-	uint64_t id;
-	struct tenant *tenant;
+/* All tenants by id, while settings are read. */
+struct by_id {
+	struct tenant **of;
+	size_t count, room;
+	bool failed;
 };
 
-static void find_by_id(struct tenant *t, void *arg)
+static void by_id_add(struct tenant *t, void *arg)
 {
-	struct finding *f = arg;
+	struct by_id *b = arg;
 
-	if (t->id == f->id)
-		f->tenant = t;
+	if (b->count == b->room) {
+		const size_t room = b->room ? 2 * b->room : 64;
+		struct tenant **more = realloc(b->of, room * sizeof(struct tenant *));
+		if (!more) {
+			b->failed = true;
+			return;
+		}
+		b->of = more;
+		b->room = room;
+	}
+	b->of[b->count++] = t;
+}
+
+static int by_id_order(const void *x, const void *y)
+{
+	const uint64_t a = (*(struct tenant *const *)x)->id, b = (*(struct tenant *const *)y)->id;
+
+	return a < b ? -1 : a > b;
+}
+
+static struct tenant *by_id_find(const struct by_id *b, uint64_t id)
+{
+	size_t lo = 0, hi = b->count;
+
+	while (lo < hi) {
+		const size_t mid = lo + (hi - lo) / 2;
+		if (b->of[mid]->id < id)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < b->count && b->of[lo]->id == id ? b->of[lo] : NULL;
 }
 
 static struct quota_limits limits_read(const char *doc)
@@ -229,16 +261,13 @@ static struct quota_limits limits_read(const char *doc)
 	return l;
 }
 
-static enum gh_status load_one(struct gh_core *c, const struct meta_setting *s, struct finding *f)
+static enum gh_status load_one(struct gh_core *c, const struct by_id *all, const struct meta_setting *s)
 {
 	const struct quota_limits l = limits_read(s->doc);
+	struct tenant *t = by_id_find(all, s->tenant);
 
-	if (f->id != s->tenant) { /* settings of one tenant tend to come together */
-		*f = (struct finding){ .id = s->tenant };
-		tenants_each(c, find_by_id, f);
-	}
-	if (f->tenant)
-		return quota_limits_set(c, f->tenant, s->user, &l);
+	if (t)
+		return quota_limits_set(c, t, s->user, &l);
 	gh_log(GH_LOG_WARN, "quota-load", "tenant=%llu hint=\"a limit of a tenant that is not there\"",
 	       (unsigned long long)s->tenant);
 	return GH_OK;
@@ -246,10 +275,13 @@ static enum gh_status load_one(struct gh_core *c, const struct meta_setting *s, 
 
 enum gh_status quota_load(struct gh_core *c)
 {
-	struct finding f = { 0 };
+	struct by_id all = { .of = NULL };
 	unsigned count = PAGE;
-	enum gh_status st = GH_OK;
 
+	tenants_each(c, by_id_add, &all);
+	if (all.count)
+		qsort(all.of, all.count, sizeof(struct tenant *), by_id_order);
+	enum gh_status st = all.failed ? GH_NOMEM : GH_OK;
 	for (uint64_t after = 0; st == GH_OK && count == PAGE;) {
 		struct gh_arena *a = gh_arena_new(16u << 20);
 		struct meta_call call = { .arena = a, .op = "quota" };
@@ -257,10 +289,11 @@ enum gh_status quota_load(struct gh_core *c)
 		st = a ? meta_settings(c->meta, &call, "limit", after, PAGE, &rows, &count) : GH_NOMEM;
 		for (unsigned i = 0; st == GH_OK && i < count; i++) {
 			after = rows[i].id;
-			st = load_one(c, &rows[i], &f);
+			st = load_one(c, &all, &rows[i]);
 		}
 		gh_arena_free(&a);
 	}
+	free(all.of);
 	return st;
 }
 

@@ -429,6 +429,12 @@ def words_of_the_command_line(s):
     t.ok(status == 1 and 'bytes' in err, 'nonsense is refused', err)
 
 
+def nothing_is_broken(s):
+    """A full quota is nobody's failure."""
+    for b in op(s, 'breaker.list')[1]['items']:
+        t.eq((b['state'], b['failed'], b['openings']), ('closed', 0, 0), 'breaker of %s' % b['service'])
+
+
 def metrics_tell(s):
     host, port = s.address('admin')
     text = gh.Client(host, port).request('GET', '/metrics').text
@@ -444,7 +450,7 @@ with gh.Server(config=CONFIG) as server:
     lower_than_use_loses_nothing(server)
     for part in (files_are_counted, sessions_are_counted, transfers_are_counted, requests_are_metered, bytes_are_metered,
                  months_are_counted, users_are_bound_by_what_they_own, bad_limits_are_refused,
-                 words_of_the_command_line, metrics_tell):
+                 words_of_the_command_line, nothing_is_broken, metrics_tell):
         part(server)
     server.cli('fsck')
 sys.exit(t.done())
