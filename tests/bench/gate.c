@@ -1,5 +1,6 @@
 /* What the gate costs an operation that memory can answer, with 10,000 tenants and 1,000 rules: the parts of it, called as
- * vfs_submit and the operations call them, on a loop. A loop serves one tenant after another at random, so most of what is
+ * vfs_submit, the doors and the operations call them, on a loop (breakers are asked where an operation leaves memory, and
+ * so not here). A loop serves one tenant after another at random, so most of what is
  * asked has left the processor's caches; the second column is one tenant alone. Processor time of the loop's thread, the
  * least of several rounds: others use the machine, too. Prints figures, judges nothing.
  *
@@ -12,7 +13,9 @@
 
 #include "core/base/clock.h"
 #include "core/base/id.h"
+#include "core/control.h"
 #include "core/place.h"
+#include "core/quota.h"
 #include "core/switches.h"
 #include "tests/unit/core/fixture.h"
 
@@ -51,7 +54,7 @@ static void tenant_made(unsigned i)
 				     { .kind = META_ACL_SET, .acl = &root },
 				     { .kind = META_RIGHTS_EPOCH } };
 	must(house_commit(f.core, a, tenants[i], "bench", "user.add", "", steps, 3), "user");
-	all[i] = session_new(tenants[i], u.id, 1, "user");
+	all[i] = session_new(tenants[i], u.id, UINT64_MAX, "user");
 	gh_arena_free(&a);
 }
 
@@ -78,6 +81,18 @@ static void rules_made(void)
 		gh_arena_free(&a);
 	}
 	must(switches_load(f.core), "rules");
+}
+
+/* A limit that is never met, for one tenant in ten and for whom is measured alone. */
+static void limits_made(void)
+{
+	for (unsigned i = 0; i < tenant_count; i += 10) {
+		json_t *args = json_pack("{s:s, s:i, s:i}", "tenant", tenants[i]->name, "requests_s", 1000000, "sessions", 1000000);
+		struct control_call c = { .core = f.core, .args = args, .actor = "bench", .role = CONTROL_OWNER };
+		must(control_run("limit.set", &c), c.message);
+		json_decref(c.result);
+		json_decref(args);
+	}
 }
 
 /* Everything is in memory after each has asked once. */
@@ -125,9 +140,15 @@ static void asks_rights(struct ask *k)
 	k->w->rights = NULL;
 }
 
+static void asks_limits(struct ask *k)
+{
+	k->sum += quota_request(k->w, k->w->req.session);
+}
+
 static void asks_all(struct ask *k)
 {
 	asks_switch(k);
+	asks_limits(k);
 	asks_flag(k);
 	asks_share(k);
 	asks_rights(k);
@@ -139,6 +160,7 @@ static const struct part {
 } parts[] = {
 	{ "(the loop of the measurement itself)", nothing },
 	{ "switchboard", asks_switch },
+	{ "limits", asks_limits },
 	{ "a flag", asks_flag },
 	{ "credit on the loop", asks_share },
 	{ "rights", asks_rights },
@@ -238,6 +260,7 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < tenant_count; i++)
 		tenant_made(i);
 	rules_made();
+	limits_made();
 	warm();
 	for (unsigned one = 0; one < 2; one++) {
 		const struct timespec alone = { 1, 200000000 }; /* nobody else has been here for a second */
