@@ -7,6 +7,8 @@
 #include "core/fair_loop.h"
 #include "core/fair_room.h"
 
+#define RESERVED_MAX 16u /* threads of a class of its own: with all pools and all that are lent, what a pool can grow by */
+
 /* ---- counting ---- */
 
 void share_waited(struct gh_core *c, struct tenant *t, unsigned class, uint64_t wait_ns)
@@ -332,7 +334,7 @@ static enum gh_status desk_init(struct share_desk *d, struct gh_core *c, struct 
 /* Who only looks or reads has a few workers on top, however many write or copy; copies of trees come after all others. */
 static struct fair_config wait_config(const struct share_config *cfg)
 {
-	const unsigned reserved = cfg->workers / 16;
+	const unsigned reserved = cfg->workers / 16 < RESERVED_MAX ? cfg->workers / 16 : RESERVED_MAX;
 	struct fair_config f = { .slots = { cfg->workers + 2 * reserved }, .queue_max = { cfg->queue_max } };
 
 	f.class_weight[VFS_C_BULK] = 25;

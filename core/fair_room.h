@@ -35,7 +35,8 @@ struct share {
 	pthread_mutex_t rules_lock;
 	struct share_rule *rules; /* by tenant */
 	unsigned rule_count, rule_room;
-	struct share_pool pools[FAIR_POOLS];
+	struct share_pool pools[FAIR_POOLS]; /* [0], the shared one, stays as it was made */
+	atomic_uint lent;                    /* slots on top of it, for workers that hang */
 	struct share_loop *_Atomic loops[SHARE_LOOPS_MAX]; /* each made and used by its own thread */
 };
 

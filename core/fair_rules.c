@@ -221,15 +221,16 @@ static unsigned pool_place(struct share *s, const char *name, unsigned slots, un
 	return at;
 }
 
-/* For every slot a thread, also for what still runs in pools that were made smaller or removed. */
+/* For every slot a thread: of those that were lent too, and for what still runs in pools that were made smaller or
+ * removed. */
 static unsigned threads_wanted(struct gh_core *c)
 {
-	unsigned sum = 0;
+	unsigned sum = atomic_load(&c->share->lent);
 
 	for (unsigned i = 0; i < FAIR_POOLS; i++) {
 		struct share_pool p;
 		(void)share_pool_at(c, i, &p);
-		sum += p.running > p.slots ? p.running : p.slots;
+		sum += i && p.running > p.slots ? p.running : p.slots;
 	}
 	return sum;
 }
@@ -239,17 +240,14 @@ void share_lend(struct gh_core *c, bool login, unsigned held)
 	struct share *s = c->share;
 	struct share_desk *d = login ? &s->login : &s->wait;
 	const unsigned lent = held < SHARE_LENT_MAX ? held : SHARE_LENT_MAX;
-	const unsigned slots = login ? s->cfg.login_threads : s->cfg.workers;
-	unsigned threads = slots;
+	const unsigned slots = login ? s->cfg.login_threads : s->pools[0].slots;
 
 	if (s->cfg.off)
 		return;
-	for (unsigned i = 1; !login && i < FAIR_POOLS; i++) {
-		struct share_pool p;
-		threads += share_pool_at(c, i, &p) ? p.slots : 0;
-	}
+	if (!login)
+		atomic_store(&s->lent, lent);
 	/* Threads first: whoever has a slot has one. */
-	if (gh_pool_grow(*d->pool, threads + lent) != GH_OK)
+	if (gh_pool_grow(*d->pool, login ? slots + lent : threads_wanted(c)) != GH_OK)
 		return;
 	pthread_mutex_lock(&d->lock);
 	(void)fair_pool_set(d->fair, 0, slots + lent, login ? s->cfg.login_queue_max : s->cfg.queue_max);
