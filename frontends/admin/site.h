@@ -100,7 +100,7 @@ bool site_session_find(struct site_sessions *s, struct gh_core *core, const char
 		       struct site_who *ret);
 void site_session_drop(struct site_sessions *s, const char *cookie);
 /* Its operator changes itself (password, one-time codes): that ends every session of it but this one, which must still be
- * there to see the answer. changing before the call, renew after it. */
+ * there to see the answer. changing before the call, renew after it; in between it is what it was. */
 void site_session_changing(struct site_sessions *s, const char *cookie);
 void site_session_renew(struct site_sessions *s, struct gh_core *core, const char *cookie);
 

@@ -101,7 +101,7 @@ struct op_job {
 	const struct control_op *op;
 	json_t *args;
 	bool texts;
-	bool own; /* the session's operator changes itself */
+	char own[SITE_SECRET_HEX]; /* cookie of a session whose operator changes itself; "" */
 	struct operator_who who;
 	enum gh_status st;
 	char message[256];
@@ -149,8 +149,6 @@ static void op_finish(struct site_job *job)
 {
 	struct op_job *j = (struct op_job *)job;
 
-	if (j->own)
-		site_session_renew(job->l->sessions, job->l->cfg.core, site_cookie(job->ex));
 	if (j->st == GH_OK)
 		site_json_text(job->ex, &j->out);
 	else
@@ -161,6 +159,9 @@ static void op_free(struct site_job *job)
 {
 	struct op_job *j = (struct op_job *)job;
 
+	if (*j->own)
+		site_session_renew(job->l->sessions, job->l->cfg.core, j->own);
+	explicit_bzero(j->own, sizeof(j->own));
 	json_decref(j->args);
 	gh_buf_fini(&j->out);
 	free(j);
@@ -218,9 +219,10 @@ static void op_run(struct http_ex *ex, struct site_call *call)
 	j->args = args;
 	j->texts = ex->method == HTTP_GET;
 	j->who = call->who.who;
-	j->own = is_own_change(j->op, args, &call->who);
-	if (j->own)
-		site_session_changing(site_of(ex)->sessions, site_cookie(ex));
+	if (is_own_change(j->op, args, &call->who)) {
+		snprintf(j->own, sizeof(j->own), "%s", site_cookie(ex));
+		site_session_changing(site_of(ex)->sessions, j->own);
+	}
 	gh_buf_init(&j->out, ANSWER_MAX);
 	j->job.work = op_work;
 	j->job.finish = op_finish;

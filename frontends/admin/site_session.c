@@ -113,9 +113,8 @@ bool site_session_find(struct site_sessions *s, struct gh_core *core, const char
 
 	if (!k)
 		return false;
-	if (is_over(s, k, now_ns) || !operator_still(core, k->who.who.id, k->who.who.gen)) {
-		if (!k->changing)
-			forget(k);
+	if (is_over(s, k, now_ns) || (!k->changing && !operator_still(core, k->who.who.id, k->who.who.gen))) {
+		forget(k);
 		return false;
 	}
 	if (touch)

@@ -116,7 +116,8 @@ START_TEST(who_changes_itself_stays_here_and_nowhere_else)
 	site_session_make(sessions, &ada, now_ns, second, csrf);
 	site_session_changing(sessions, cookie);
 	done("operator.set", "{'name':'ada','role':'operator'}");
-	ck_assert(!find(cookie, true)); /* not before the answer */
+	ck_assert(find(cookie, true)); /* its answer is on the way */
+	ck_assert_int_eq(found.who.role, CONTROL_OWNER);
 	site_session_renew(sessions, core, cookie);
 	ck_assert(find(cookie, true));
 	ck_assert_int_eq(found.who.role, CONTROL_OPERATOR);

@@ -12,9 +12,13 @@ export function Flags() {
 	const flags = useOp('flag.list', {}, { on: 'flag', every: 30 });
 	const [chosen, setChosen] = useState(null);
 	const columns = [
-		{ label: 'Flag', value: (f) => f.key, cell: (f) => html`<code>${f.key}</code>` },
+		{ label: 'Flag', value: (f) => f.key, cell: (f) => html`<code class="still">${f.key}</code>` },
 		{ label: 'What it does', wide: true, value: (f) => f.help || '' },
-		{ label: 'Type', value: (f) => f.type || '' },
+		{
+			label: 'Type',
+			value: (f) => f.type || '',
+			cell: (f) => html`<span class="still">${f.type}</span>`,
+		},
 		{ label: 'Normally', num: true, value: (f) => text(f.fallback) },
 		{
 			label: 'Now',

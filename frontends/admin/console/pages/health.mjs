@@ -18,7 +18,11 @@ export function Health() {
 			value: (c) => WORST_FIRST.indexOf(level(c)),
 			cell: (c) => html`<${Status} kind=${FOUND[level(c)][0]}>${FOUND[level(c)][1]}<//>`,
 		},
-		{ label: 'Check', value: (c) => c.check },
+		{
+			label: 'Check',
+			value: (c) => c.check,
+			cell: (c) => html`<span class="still">${c.check}</span>`,
+		},
 		{ label: 'Says', wide: true, value: (c) => c.says || '' },
 		{
 			label: 'What to do',
