@@ -21,19 +21,26 @@ const char *const quota_kind_names[QUOTA_KINDS] = {
 	[QUOTA_MONTH_BYTES] = "month_bytes",
 };
 
+/* Its waits end by the monotonic clock. */
+static void cond_init(pthread_cond_t *c)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(c, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 enum gh_status quota_new(uint32_t lease_ms, struct quota **ret)
 {
 	struct quota *q = calloc(1, sizeof(*q));
-	pthread_condattr_t attr;
 
 	if (!q)
 		return GH_NOMEM;
 	q->lease_ms = lease_ms;
 	pthread_mutex_init(&q->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&q->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&q->wake);
 	*ret = q;
 	return GH_OK;
 }
@@ -110,7 +117,7 @@ static struct quota_account *account_new(struct gh_core *c, struct tenant *t, ui
 	for (unsigned k = 0; k < QUOTA_KINDS; k++)
 		atomic_store(&a->limit[k], QUOTA_NONE);
 	pthread_mutex_init(&a->lock, NULL);
-	pthread_cond_init(&a->renewed, NULL);
+	cond_init(&a->renewed);
 	return a;
 }
 

@@ -7,6 +7,9 @@
  * decided between two grants. Whoever needs more waits for the one at the store, looks again, then goes itself; what
  * it went for it takes in the same moment in which the grant is entered, so that it cannot be taken away under its
  * hands. */
+#include <errno.h>
+#include <time.h>
+
 #include "core/base/clock.h"
 #include "core/base/id.h"
 #include "core/base/log.h"
@@ -18,6 +21,7 @@ enum { RENEWAL_GRANTED, RENEWAL_SHORT, RENEWAL_FAILED }; /* order of the metric'
 /* The most that a lease holds beyond what is needed. */
 static const uint64_t chunks[QUOTA_STOCKS] = { [QUOTA_BYTES] = 256ull << 20, [QUOTA_FILES] = 1000 };
 #define MONTH_CHUNK (64ull << 20)
+#define WAIT_S 2 /* for another who is at the store */
 
 int64_t quota_month_now(void)
 {
@@ -203,33 +207,51 @@ static enum gh_status renew(struct quota_account *a, const struct quota_take *mo
 	return st;
 }
 
-enum gh_status quota_take(struct quota_account *a, struct quota_take *t, struct meta_call *call)
+/* Until nobody is at the store for it. false: that takes too long; a store that hangs for one must not hold the workers
+ * of all who wait for it. */
+static bool wait_at_rest(struct quota_account *a)
 {
-	enum gh_status st = GH_OK;
+	struct timespec until;
 
-	pthread_mutex_lock(&a->lock);
-	if (call && t->claim)
-		while (a->renewing)
-			pthread_cond_wait(&a->renewed, &a->lock);
-	if (take(a, t))
-		goto out;
-	st = GH_AGAIN;
-	if (!call)
-		goto out;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += WAIT_S;
 	while (a->renewing)
-		pthread_cond_wait(&a->renewed, &a->lock);
-	st = GH_OK;
-	if (take(a, t)) /* what somebody else brought was enough */
-		goto out;
-	st = renew(a, t, call);
-	if (st == GH_OK && !take(a, t))
-		st = GH_QUOTA;
+		if (pthread_cond_timedwait(&a->renewed, &a->lock, &until) == ETIMEDOUT)
+			return !a->renewing;
+	return true;
+}
+
+static void count_renewal(enum gh_status st)
+{
 	gh_metric_add(GH_M_QUOTA_RENEWALS,
 		      st == GH_OK      ? RENEWAL_GRANTED
 		      : st == GH_QUOTA ? RENEWAL_SHORT
 				       : RENEWAL_FAILED,
 		      1);
-out:
+}
+
+/* Locked. */
+static enum gh_status take_or_renew(struct quota_account *a, struct quota_take *t, struct meta_call *call)
+{
+	if (!(t->claim && a->renewing) && take(a, t))
+		return GH_OK;
+	if (!call)
+		return GH_AGAIN;
+	if (!wait_at_rest(a))
+		return GH_BUSY;
+	if (take(a, t)) /* what somebody else brought was enough */
+		return GH_OK;
+	enum gh_status st = renew(a, t, call);
+	if (st == GH_OK && !take(a, t))
+		st = GH_QUOTA;
+	count_renewal(st);
+	return st;
+}
+
+enum gh_status quota_take(struct quota_account *a, struct quota_take *t, struct meta_call *call)
+{
+	pthread_mutex_lock(&a->lock);
+	const enum gh_status st = take_or_renew(a, t, call);
 	pthread_mutex_unlock(&a->lock);
 	return st;
 }

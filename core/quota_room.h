@@ -71,7 +71,8 @@ struct quota_take {
 	enum quota_kind missing; /* result of a refusal */
 	uint64_t lease;          /* result of a claim: what it rests on */
 };
-/* GH_OK; GH_QUOTA; GH_AGAIN: the store has to be asked, and call is NULL; else the store's. */
+/* GH_OK; GH_QUOTA; GH_AGAIN: the store has to be asked, and call is NULL; GH_BUSY: somebody is there for too long; else
+ * the store's. */
 GH_MUST_CHECK enum gh_status quota_take(struct quota_account *a, struct quota_take *t, struct meta_call *call);
 void quota_month_return(struct quota_account *a, int64_t month, uint64_t n);
 int64_t quota_month_now(void);

@@ -284,6 +284,23 @@ START_TEST(lease_that_ended_unseen_is_asked_for_again)
 }
 END_TEST
 
+START_TEST(nobody_waits_long_behind_one_whom_the_store_keeps)
+{
+	limit(0, QUOTA_BYTES, 10 * SIZE);
+	is(put(f.admin, "/a", SIZE), GH_OK);
+	pthread_mutex_lock(&account(0)->lock);
+	account(0)->renewing = true; /* as if somebody were at the store, which hangs */
+	pthread_mutex_unlock(&account(0)->lock);
+	is(put(f.admin, "/b", SIZE), GH_BUSY);
+	is(fixture_do(&f, VFS_REMOVE, f.admin, "/a", NULL, 0), GH_OK); /* adds nothing: asks nobody */
+	pthread_mutex_lock(&account(0)->lock);
+	account(0)->renewing = false;
+	pthread_mutex_unlock(&account(0)->lock);
+	is(put(f.admin, "/b", SIZE), GH_OK);
+	at_rest(0);
+}
+END_TEST
+
 /* ---- months ---- */
 
 START_TEST(what_was_not_sent_goes_back_to_the_month)
@@ -347,6 +364,7 @@ int main(void)
 	tcase_add_test(c, file_is_its_makers_whoever_writes_it);
 	tcase_add_test(c, idle_lease_is_given_back_and_one_in_use_is_kept);
 	tcase_add_test(c, lease_that_ended_unseen_is_asked_for_again);
+	tcase_add_test(c, nobody_waits_long_behind_one_whom_the_store_keeps);
 	tcase_add_test(c, what_was_not_sent_goes_back_to_the_month);
 	tcase_add_test(c, without_limits_nothing_is_paid);
 	tcase_set_timeout(c, 120);
