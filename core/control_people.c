@@ -445,7 +445,9 @@ enum gh_status control_token_revoke(struct control_call *c)
 
 	st = control_commit(c, t, user_text(c, u->name), found->name, UINT64_MAX, steps, 2);
 	if (st == GH_OK) {
-		struct control_end end = { .tenant = t, .user = u->id, .token = id, .message = CONTROL_ACCOUNT_CHANGED };
+		struct control_end end = {
+			.tenant = t, .user = u->id, .token = id, .message = CONTROL_ACCOUNT_CHANGED,
+		};
 
 		control_sessions_end(c, &end);
 	}

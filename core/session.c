@@ -248,8 +248,7 @@ enum gh_status session_still(struct vfs_work *w)
 	ask.user_key = name.key;
 	struct login_calls calls;
 	guard_calls(&ask, &calls, w->req.core);
-	st = ASK(w->req.core, SERVICE_METADATA, s->tenant->id,
-		 people_still(w->req.core->people, &call, &ask, s->user, &s->proof, &gen));
+	st = people_still(w->req.core->people, &call, &ask, s->user, &s->proof, &gen);
 	if (st == GH_OK)
 		atomic_store(&s->user_gen, gen);
 	return st;

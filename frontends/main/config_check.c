@@ -86,6 +86,21 @@ static enum gh_status folder_check(const struct config *c, size_t key, char *err
 	return GH_OK;
 }
 
+/* Rules of the switchboard name a place in so many bytes. */
+#define PLACE_MAX 64
+
+static enum gh_status place_check(const struct config *c, size_t key, char *err)
+{
+	if (strlen(config_text(c, config_keys[key].name)) > PLACE_MAX)
+		return refuse(c, key, err, "has more than %d bytes, which no rule could name", PLACE_MAX);
+	return GH_OK;
+}
+
+static bool is_place(const char *name)
+{
+	return !strcmp(name, "gateway.host") || !strcmp(name, "gateway.pod") || !strcmp(name, "gateway.dc");
+}
+
 enum gh_status config_check(const struct config *c, char *err)
 {
 	enum gh_status st = GH_OK;
@@ -102,6 +117,8 @@ enum gh_status config_check(const struct config *c, char *err)
 			st = log_check(c, i, err);
 		else if (k->kind == CONFIG_PATH)
 			st = folder_check(c, i, err);
+		else if (is_place(k->name))
+			st = place_check(c, i, err);
 		if (!st && !strcmp(k->name, "data") && !*text)
 			st = refuse(c, i, err, "may not be empty");
 		if (!st && !strcmp(k->name, "breaker.max") && config_number(c, k->name) < config_number(c, "breaker.base"))

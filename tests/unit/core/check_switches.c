@@ -221,8 +221,11 @@ END_TEST
 static void store_rule(uint64_t id, int64_t made_us, int64_t until_us)
 {
 	struct gh_arena *a = gh_arena_new(1 << 20);
-	const struct switch_kept k = { .rule = { .id = id, .protocols = 1u << SWITCH_REST, .mode = SWITCH_OFF, .percent = 100 },
-				       .made_us = made_us, .until_us = until_us };
+	const struct switch_kept k = {
+		.rule = { .id = id, .protocols = 1u << SWITCH_REST, .mode = SWITCH_OFF, .percent = 100 },
+		.made_us = made_us,
+		.until_us = until_us,
+	};
 	const struct meta_setting row = { .kind = SWITCH_KIND, .id = id, .doc = switch_doc_write(a, &k) };
 	struct meta_step step = { .kind = META_SETTING_PUT, .setting = &row };
 
