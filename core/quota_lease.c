@@ -4,7 +4,7 @@
  *   at rest -> renewing (one thread, at the store) -> at rest
  *
  * While it renews, numbers may still be reserved and settled, but nothing is claimed: what a commit rests on is
- * decided between two grants. Whoever needs more waits for the one at the store, looks again, then goes itself; what
+ * decided between two grants. Whoever needs more waits for the one at the store (not for long), looks again, then goes itself; what
  * it went for it takes in the same moment in which the grant is entered, so that it cannot be taken away under its
  * hands. */
 #include <errno.h>

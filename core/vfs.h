@@ -277,7 +277,7 @@ void vfs_content_moved(struct vfs_content *c, uint64_t offered, uint64_t moved);
  * WRITE_BEGIN decides everything that can be decided before the first byte (VFS_UNASKED: without asking the store) and
  * gives req->upload. push while bytes come. WRITE_COMMIT (a new request, ->upload set) makes it visible and durable, or nothing. Dropping it: abort. */
 void vfs_upload_take(struct vfs_req *req, struct vfs_upload **ret); /* from a finished WRITE_BEGIN */
-/* All of len or nothing: OK; WAIT (ready(arg) comes on the loop, then offer the same bytes again); an error (NOSPACE,
+/* All of len or nothing: OK; WAIT (ready(arg) comes on the loop, then offer the same bytes again); an error (QUOTA, NOSPACE,
  * TOOLARGE past the declared length, IO): answer it and abort. Loop thread. */
 GH_MUST_CHECK enum gh_status vfs_upload_push(struct vfs_upload *u, const void *data, size_t len, void (*ready)(void *arg),
 					     void *arg);

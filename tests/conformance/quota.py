@@ -357,7 +357,61 @@ def months_are_counted(s):
     t.eq(len(s.http('GET', '/dav/a', user=user).body), 100000, 'without a limit it goes on')
 
 
+def a_month_is_not_passed_by_many_at_once(s):
+    user = s.tenant('rush')
+    s.http('PUT', '/dav/a', body=bytes(30000), user=user)
+    limit(s, 'rush', month_bytes=500000)
+    got, odd = [], []
+
+    def read_on(door):
+        c = s.client(user)
+        while True:
+            r = c.request('GET', door + '/a')
+            if r.status != 200:
+                odd.append(r.status)
+                return
+            got.append(len(r.body))
+
+    readers = [threading.Thread(target=read_on, args=(d,)) for d in ('/dav', '/api/v1/content') * 3]
+    for r in readers:
+        r.start()
+    for r in readers:
+        r.join()
+    t.eq(set(odd), {429, 503}, 'all are stopped')
+    t.eq(sum(got), 480000, 'when the next one would be too much')
+    t.eq(used(s, 'rush')['used']['month_bytes'], 480000, 'and so it is counted')
+
+
 # ---- users ----
+
+def users_have_every_limit_of_their_own(s):
+    s.tenant('each')
+    one, other = s.user('each/one', '--owner'), s.user('each/other', '--owner')
+    s.http('PUT', '/dav/a', body=bytes(100000), user=other)
+    limit(s, 'each', 'one', sessions=1)
+    with s.ftp(one):
+        r = s.http('GET', '/api/v1/stat/', user=one)
+        t.eq(r.status, 429, 'sessions')
+        t.has(r.json['detail'], 'this user may have (1)', 'of this user')
+        t.eq(s.http('GET', '/api/v1/stat/', user=other).status, 200, 'colleagues notice nothing')
+    limit(s, 'each', 'one', sessions=None, transfers=1)
+    f = s.ftp(one)
+    data = f.transfercmd('STOR slow')
+    data.sendall(b'x')
+    t.eq(s.http('GET', '/api/v1/content/a', user=one).status, 429, 'transfers')
+    t.eq(s.http('GET', '/api/v1/content/a', user=other).status, 200, 'colleagues notice nothing')
+    data.close()
+    f.voidresp()
+    f.quit()
+    limit(s, 'each', 'one', transfers=None, requests_s=2)
+    t.ok(429 in [s.http('GET', '/api/v1/stat/', user=one).status for _ in range(10)], 'requests a second')
+    t.eq({s.http('GET', '/api/v1/stat/', user=other).status for _ in range(10)}, {200}, 'colleagues notice nothing')
+    limit(s, 'each', 'one', requests_s=None, month_bytes=50000, files=1)
+    t.eq(s.http('GET', '/api/v1/content/a', user=one).status, 429, 'transfer in a month')
+    t.eq(s.http('GET', '/api/v1/content/a', user=other).status, 200, 'colleagues notice nothing')
+    t.eq(s.http('PUT', '/dav/b', body=b'b', user=one).status, 507, 'files (slow is one)')
+    t.eq(s.http('PUT', '/dav/b', body=b'b', user=other).status, 201, 'colleagues notice nothing')
+
 
 def users_are_bound_by_what_they_own(s):
     admin = s.tenant('owners')
@@ -449,7 +503,8 @@ with gh.Server(config=CONFIG) as server:
     kill_leaks_nothing(server)
     lower_than_use_loses_nothing(server)
     for part in (files_are_counted, sessions_are_counted, transfers_are_counted, requests_are_metered, bytes_are_metered,
-                 months_are_counted, users_are_bound_by_what_they_own, bad_limits_are_refused,
+                 months_are_counted, a_month_is_not_passed_by_many_at_once, users_have_every_limit_of_their_own,
+                 users_are_bound_by_what_they_own, bad_limits_are_refused,
                  words_of_the_command_line, nothing_is_broken, metrics_tell):
         part(server)
     server.cli('fsck')
