@@ -190,6 +190,17 @@ def caps(s, a, b):
     t.eq(w.most('acme', 'running'), WORKERS, 'and lifted, it has all again')
 
 
+def drained(s, name):
+    """What its tenant left behind in the pool is done."""
+    end = time.monotonic() + 10 * gh.SLOW
+    while time.monotonic() < end:
+        pool = [p for p in s.cli_json('pool', 'list')['items'] if p['name'] == name][0]
+        if not pool['running'] + pool['waiting']:
+            return
+        time.sleep(0.05)
+    t.ok(False, 'a pool whose tenant has left is drained', str(pool))
+
+
 def pools(s, a, b):
     s.cli('pool', 'set', 'gold', '--slots', 1, '--queue', 4)
     t.eq(s.cli_json('share', 'set', 'acme', '--pool', 'gold')['pool'], 'gold', 'a tenant goes into a pool')
@@ -206,6 +217,7 @@ def pools(s, a, b):
     t.eq(set(gentle['status']), {'201'}, 'and nobody else')
     t.eq(w.most_metric(waiting('shared')), 0, 'nobody else waits')
     t.ok(w.most('acme', 'running') <= 1, 'its tenant uses no other workers')
+    drained(s, 'gold')
     w = Watch(s)
     Flood(s, 'webdav', b, 'put', 32, 1).result()
     w.stop()
