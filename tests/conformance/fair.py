@@ -104,9 +104,11 @@ def flooded(s, door, what, a, b):
     w.stop()
     # the neighbour
     t.ok(set(gentle['status']) <= DONE[door, what], '%s: the neighbour is always served' % where, str(gentle))
-    t.ok(gentle['served'] >= 14 and gentle['open'] <= 1 and not gentle['errors'], '%s: and all of it' % where, str(gentle))
+    t.ok(gentle['served'] + gentle['open'] >= 14 and gentle['served'] >= 8 and not gentle['errors'], '%s: with all of it' % where,
+         str(gentle))
     t.ok(gentle['p50_ms'] < 500 * gh.SLOW, '%s: promptly' % where, str(gentle))
-    t.ok(gentle['max_ms'] < (WAIT_S * 1000 + 1000) * gh.SLOW, '%s: never past the bound of the wait' % where, str(gentle))
+    t.ok(max(gentle['max_ms'], gentle['open_ms']) < (WAIT_S * 1000 + 1000) * gh.SLOW, '%s: never past the bound of the wait' % where,
+         str(gentle))
     # the one that floods
     t.ok(set(flood['status']) <= DONE[door, what] | {REFUSAL[door]}, '%s: who floods is served, or refused as this door does' % where,
          str(flood))
