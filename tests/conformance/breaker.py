@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 import gh
 
 t = gh.Checks()
-MIN_CALLS, PROBES, SLOW_MS, BASE_S, MAX_S = 6, 2, 150, 0.2, 0.8
+MIN_CALLS, PROBES, SLOW_MS, BASE_S = 6, 2, 150, 0.4
 CONFIG = '''
 breaker:
   window: 2s
@@ -25,7 +25,7 @@ breaker:
   slow: %dms
   slow_percent: 80
   stuck: 4
-  base: 200ms
+  base: 400ms
   max: 800ms
   probes: %d
   probes_needed: 2
@@ -283,7 +283,7 @@ def probes_are_few(w, where, asks, seconds=0.9):
     for x in threads:
         x.join()
     through, asked = w.reached() - before, sum(c for c in counts if isinstance(c, int))
-    # 0.2, 0.4, 0.8 s: at most three times half-open within 0.9 s, two probes each.
+    # Pauses of 0.4 and 0.8 s: at most three times half-open within 0.9 s, two probes each.
     t.ok(asked > 50 and through <= 3 * PROBES, '%s: probes are few' % where, '(%d of %d)' % (through, asked))
 
 
