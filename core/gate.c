@@ -1,5 +1,6 @@
 /* The gate's rights: who is the caller now, what does the operation's row ask, by effect, on every path it touches. Runs
  * at submission and again in every attempt to commit; the batch then requires the rights epoch it was decided under. */
+#include "core/base/clock.h"
 #include "core/place.h"
 
 static unsigned keys_of(const struct gh_path *path, struct acl_key *keys, unsigned depth)
@@ -27,6 +28,8 @@ enum gh_status gate_enter(struct vfs_work *w)
 	const struct rights_user *u = rights_user(w->rights, s->user);
 	if (!u || u->disabled)
 		return GH_UNAUTH; /* removed or disabled since the login: as if it had never been */
+	if (s->proof.expires_us && s->proof.expires_us <= gh_real_us())
+		return GH_UNAUTH;
 	/* Other password, fewer tokens? A snapshot may be older than the login, never the other way round. */
 	if (u->gen > atomic_load_explicit(&s->user_gen, memory_order_relaxed)) {
 		const enum gh_status still = session_still(w);

@@ -20,7 +20,8 @@ struct credcache;
 struct cred {
 	uint64_t user, gen;
 	uint64_t token;      /* app password that opened it; 0 = the user's own */
-	uint64_t print;      /* of the hash that it was checked against: people_proof */
+	uint64_t print;      /* of the hash that it was checked against, and the end of its time: people_proof */
+	int64_t expires_us;
 	unsigned scope;      /* bit per enum vfs_proto; 0 = all */
 	uint64_t expires_ns; /* monotonic */
 };

@@ -191,6 +191,7 @@ static struct people_proof proof_of(const struct meta_user *u, const struct meta
 	struct people_proof p = people_password_proof(token ? token->hash : u->password_hash);
 
 	p.token = token ? token->id : 0;
+	p.expires_us = token ? token->expires_us : 0;
 	return p;
 }
 
@@ -202,6 +203,7 @@ static void remember(struct people *p, uint64_t ticket, const struct people_ask 
 
 	cred.token = proof.token;
 	cred.print = proof.print;
+	cred.expires_us = proof.expires_us;
 	if (token) {
 		cred.scope = token->scope;
 		if (token->expires_us) {
@@ -258,7 +260,7 @@ bool people_cached(struct people *p, uint64_t tenant, const char *user_key, cons
 		return false;
 	ret->user = cred.user;
 	ret->gen = cred.gen;
-	ret->proof = (struct people_proof){ cred.token, cred.print };
+	ret->proof = (struct people_proof){ cred.token, cred.print, cred.expires_us };
 	return true;
 }
 

@@ -42,6 +42,7 @@ struct people_ask {
 struct people_proof {
 	uint64_t token; /* the app password used, else 0 */
 	uint64_t print; /* of the stored hash: another one when the secret is */
+	int64_t expires_us; /* of the app password, on the clock on the wall; 0: never */
 };
 
 struct people_answer {

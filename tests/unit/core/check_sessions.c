@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/base/clock.h"
 #include "core/control.h"
 #include "core/sessions.h"
 #include "tests/unit/core/fixture.h"
@@ -294,6 +295,23 @@ START_TEST(a_new_password_ends_what_the_old_one_opened_and_nothing_else)
 }
 END_TEST
 
+START_TEST(an_app_password_that_is_over_opens_nothing_more_to_an_open_session)
+{
+	json_t *token;
+	struct vfs_session *s;
+
+	done("user.add", "{'tenant':'default','user':'ann','password':'secret'}");
+	token = ok("token.add", "{'tenant':'default','user':'ann','name':'laptop','days':1}");
+	s = logged_in("ann", json_string_value(json_object_get(token, "password")));
+	json_decref(token);
+	ck_assert_int_eq(asks(s), GH_NOTFOUND);
+	ck_assert_int_gt(s->proof.expires_us, gh_real_us());
+	s->proof.expires_us = gh_real_us() - 1; /* a day later */
+	ck_assert_int_eq(asks(s), GH_UNAUTH);
+	vfs_session_unref(&s);
+}
+END_TEST
+
 START_TEST(a_user_or_tenant_that_is_shut_out_is_ended_at_once)
 {
 	struct vfs_session *ann, *bob;
@@ -419,6 +437,7 @@ int main(void)
 	tcase_add_test(t, lists_show_who_is_there_and_what_is_on_its_way);
 	tcase_add_test(t, an_administrator_ends_one_session_or_a_users);
 	tcase_add_test(t, a_new_password_ends_what_the_old_one_opened_and_nothing_else);
+	tcase_add_test(t, an_app_password_that_is_over_opens_nothing_more_to_an_open_session);
 	tcase_add_test(t, a_user_or_tenant_that_is_shut_out_is_ended_at_once);
 	tcase_add_test(t, rounds_find_everybody_while_others_come_and_go);
 	tcase_add_test(t, a_loop_that_is_busy_elsewhere_is_not_waited_for_beyond_the_deadline);

@@ -354,6 +354,7 @@ END_TEST
 START_TEST(an_app_password_opens_a_session_until_it_is_revoked_or_over)
 {
 	ck_assert_int_eq(login_at(T, "ann", token_text, VFS_FTP), GH_OK);
+	ck_assert_int_eq(answer.proof.expires_us, 0);
 	store.users[0].password_hash = ""; /* is none of its business */
 	ck_assert_int_eq(still(), GH_OK);
 	store.tokens[0].expires_us = now_us - 1;
