@@ -67,9 +67,9 @@ def ftp_reply(f, command):
 class Uploader(threading.Thread):
     """Uploads files of random sizes until nothing that it has fits any more; remembers what was acknowledged."""
 
-    def __init__(self, s, user, door, number, smallest, together=None):
+    def __init__(self, s, user, door, number, smallest, together=None, prefix=''):
         super().__init__(daemon=True)
-        self.together = together
+        self.together, self.prefix = together, prefix
         self.s, self.user, self.door, self.number, self.smallest = s, user, door, number, smallest
         self.acked, self.refusals, self.odd, self.stop = {}, [], [], False
 
@@ -95,7 +95,7 @@ class Uploader(threading.Thread):
         most, n = 60000, 0
         while most >= self.smallest and not self.stop:
             size = dice.randint(most // 2, most)
-            name = '%s%d-%d' % (self.door, self.number, n)
+            name = '%s%s%d-%d' % (self.prefix, self.door, self.number, n)
             n += 1
             code = self.put(name, bytes(size))
             if code in (201, 204, 226):
@@ -108,18 +108,22 @@ class Uploader(threading.Thread):
                 return
 
 
-def crowd(s, user, smallest=2000):
+def crowd(s, user, smallest=2000, prefix=''):
     doors = ['dav', 'dav', 'dav', 'ftp', 'ftp', 'ftp', 'rest', 'rest']
     together = threading.Barrier(len(doors))
-    all_of = [Uploader(s, user, door, i, smallest, together) for i, door in enumerate(doors)]
+    all_of = [Uploader(s, user, door, i, smallest, together, prefix) for i, door in enumerate(doors)]
     for u in all_of:
         u.start()
     return all_of
 
 
 def stored(s, user):
-    body = s.http('GET', '/api/v1/list/', user=user).json
-    return {n['name']: n['size'] for n in body['entries'] if n['type'] == 'file'}
+    files, after = {}, ''
+    while after is not None:
+        body = s.http('GET', '/api/v1/list/' + (after and '?after=' + after), user=user).json
+        files.update({n['name']: n['size'] for n in body['entries'] if n['type'] == 'file'})
+        after = body['next']
+    return files
 
 
 def fills_up_exactly(s, user, tenant, bound):
@@ -192,12 +196,10 @@ def words_of_a_full_quota(s):
     t.eq(s.http('PUT', '/dav/moved', body=bytes(size), user=acme).status, 201, 'makes room at once')
 
 
-def kill_leaks_nothing(s):
-    bound = 4000000
-    user = s.tenant('killed')
-    limit(s, 'killed', bytes=bound)
-    clients = crowd(s, user)
-    while used(s, 'killed')['used']['bytes'] < bound // 4:
+def kill_in_the_midst(s, user, tenant, at, bound, prefix=''):
+    """Eight clients upload; the gateway is killed when so much is used; it is started again."""
+    clients = crowd(s, user, prefix=prefix)
+    while used(s, tenant)['used']['bytes'] < at and any(c.is_alive() for c in clients):
         time.sleep(0.01)
     s.kill9()
     for c in clients:
@@ -208,11 +210,23 @@ def kill_leaks_nothing(s):
         acked.update(c.acked)
     there = stored(s, user)
     t.ok(acked.items() <= there.items(), 'nothing that was acknowledged is lost')
-    t.eq(used(s, 'killed')['used']['bytes'], sum(there.values()), 'what is there is counted')
+    t.eq(used(s, tenant)['used']['bytes'], sum(there.values()), 'what is there is counted')
+    t.ok(sum(there.values()) <= bound, 'and never above')
+
+
+def leases_end(s, tenant):
     end = time.monotonic() + 10 * gh.SLOW
-    while used(s, 'killed')['leased']['bytes'] and time.monotonic() < end:
+    while used(s, tenant)['leased']['bytes'] and time.monotonic() < end:
         time.sleep(0.05)
-    t.eq(used(s, 'killed')['leased']['bytes'], 0, 'leases of the dead gateway end')
+    t.eq(used(s, tenant)['leased']['bytes'], 0, 'leases of the dead gateway end')
+
+
+def kill_leaks_nothing(s):
+    bound = 4000000
+    user = s.tenant('killed')
+    limit(s, 'killed', bytes=bound)
+    kill_in_the_midst(s, user, 'killed', bound // 4, bound)
+    leases_end(s, 'killed')
     fills_up_exactly(s, user, 'killed', bound)
 
 
@@ -236,6 +250,34 @@ def files_are_counted(s):
         f.mkd('folder')
     t.eq(s.http('MOVE', '/dav/a', headers={'Destination': s.url('/dav/b')}, user=user).status, 204, 'two become one')
     t.eq(s.http('PUT', '/dav/d', body=b'x', user=user).status, 201, 'which makes room')
+
+
+def appending_counts(s):
+    user = s.tenant('appends')
+    limit(s, 'appends', bytes=10000)
+    with s.ftp(user) as f:
+        t.eq(ftp_stor(f, 'a', bytes(6000)), 226, 'STOR')
+
+        def appe(n):
+            try:
+                return int(f.storbinary('APPE a', io.BytesIO(bytes(n)))[:3])
+            except ftplib.all_errors as e:
+                return int(str(e)[:3])
+
+        def rest(at, n):
+            try:
+                return int(f.storbinary('STOR a', io.BytesIO(bytes(n)), rest=at)[:3])
+            except ftplib.all_errors as e:
+                return int(str(e)[:3])
+
+        t.eq(appe(3000), 226, 'APPE')
+        t.eq(appe(1001), 552, 'APPE beyond it')
+        t.eq(f.size('a'), 9000, 'leaves the file as it was')
+        t.eq(rest(5000, 4000), 226, 'what is kept counts once')
+        t.eq(rest(8000, 2001), 552, 'REST and STOR beyond it')
+        t.eq(rest(8000, 2000), 226, 'and just to it')
+        t.eq(appe(1), 552, 'then nothing')
+    t.eq(used(s, 'appends')['used']['bytes'], 10000, 'counted')
 
 
 def sessions_are_counted(s):
@@ -497,15 +539,20 @@ def metrics_tell(s):
         t.ok(n and (int(n.group(1)) > 0 or kind == 'bytes'), 'refusals by %s are counted' % kind)
 
 
-with gh.Server(config=CONFIG) as server:
-    eight_clients_stop_at_the_limit(server)
-    words_of_a_full_quota(server)
-    kill_leaks_nothing(server)
-    lower_than_use_loses_nothing(server)
-    for part in (files_are_counted, sessions_are_counted, transfers_are_counted, requests_are_metered, bytes_are_metered,
-                 months_are_counted, a_month_is_not_passed_by_many_at_once, users_have_every_limit_of_their_own,
-                 users_are_bound_by_what_they_own, bad_limits_are_refused,
-                 words_of_the_command_line, nothing_is_broken, metrics_tell):
-        part(server)
-    server.cli('fsck')
-sys.exit(t.done())
+def main():
+    with gh.Server(config=CONFIG) as server:
+        eight_clients_stop_at_the_limit(server)
+        words_of_a_full_quota(server)
+        kill_leaks_nothing(server)
+        lower_than_use_loses_nothing(server)
+        for part in (files_are_counted, appending_counts, sessions_are_counted, transfers_are_counted,
+                     requests_are_metered, bytes_are_metered, months_are_counted, a_month_is_not_passed_by_many_at_once,
+                     users_have_every_limit_of_their_own, users_are_bound_by_what_they_own, bad_limits_are_refused,
+                     words_of_the_command_line, nothing_is_broken, metrics_tell):
+            part(server)
+        server.cli('fsck')
+    return t.done()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
