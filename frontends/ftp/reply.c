@@ -1,5 +1,5 @@
 /* What the client hears: the status switch, and replies that no name and no administrator's text can forge.
- * design.md "How each refusal sounds"; RFC 959 section 4.2 for the codes. */
+ * RFC 959 section 4.2 for the codes. */
 #include "frontends/ftp/ftp.h"
 
 #include <stdarg.h>

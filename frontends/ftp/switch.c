@@ -1,5 +1,5 @@
 /* What the switchboard says to a session that is open, and what an administrator sees of it. Called by the core's
- * register on the session's loop, never inside a callback of the session. design.md "How each refusal sounds".
+ * register on the session's loop, never inside a callback of the session.
  *
  *   off        426 for a transfer that moves, then 421 with the administrator's text, and the session ends. An upload
  *              whose bytes are all here is let go to its end first: nothing can stop it any more.

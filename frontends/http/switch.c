@@ -1,5 +1,5 @@
 /* What the switchboard says to connections that are open, and what an administrator sees of them. Called by the core's
- * register on the connection's loop, outside libmicrohttpd's callbacks. design.md "How each refusal sounds".
+ * register on the connection's loop, outside libmicrohttpd's callbacks.
  *
  *   off        what waits is answered 503; an upload under way too, in the middle of its body; an answer that is being
  *              sent is cut, so that nobody takes a part for the whole
