@@ -2,7 +2,7 @@
 # suite: default
 # The administrator's console in headless Chromium, every page in every look, against a server that is none
 # (tests/console/mock.mjs): what a real gateway seldom shows. Against a real one: console_gateway.py. Pictures go to
-# CONSOLE_SHOTS, or into the build folder, tests/console/shots.
+# CONSOLE_SHOTS, or into the build folder, console-test/shots.
 set -u
 if ! found=$("$GATEHOUSE_SOURCE/tests/console/modules.sh" 2>&1); then
 	echo "$found"

@@ -3,7 +3,7 @@
 """The console in headless Chromium against a real gateway (tests/console/gateway.mjs): sign in, shut FTP for one tenant
 for an hour with a message while an FTP session is open, watch it go, see the plot move, undo; every page of it, looked at
 with what a busy gateway has to show. Pictures go to CONSOLE_SHOTS, or into the build
-folder, tests/console/shots."""
+folder, console-test/shots."""
 import os
 import subprocess
 import sys

@@ -11,7 +11,7 @@ browser=$(command -v chromium || command -v chromium-browser) || skip "chromium 
 vendor=$GATEHOUSE_BUILD/frontends/admin/console/fetched/vendor
 [ -f "$vendor/preact.mjs" ] || vendor=$GATEHOUSE_SOURCE/frontends/admin/console/vendor
 [ -f "$vendor/preact.mjs" ] || skip "this build is without the console's modules"
-modules=$GATEHOUSE_BUILD/tests/console
+modules=$GATEHOUSE_BUILD/console-test
 mkdir -p "$modules" || exit 1
 (
 	flock 9 # two tests at once
