@@ -111,14 +111,37 @@ static unsigned gather(struct breakers *b, uint64_t now_ms, struct stuck *ret)
 	return n;
 }
 
+/* A sync of content that hangs holds up the thread that commits, and everybody's commits with it. They are evidence
+ * against the blobs then, until those are shut; if commits hang even so, they have to be kept away from metadata as well. */
+static bool sync_hangs(const struct stuck *s, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (s[i].service == SERVICE_BLOBS && !s[i].asked)
+			return true;
+	return false;
+}
+
+static void shift_blame(struct breakers *b, struct stuck *s, unsigned n)
+{
+	const bool hangs = sync_hangs(s, n);
+
+	atomic_store(&b->sync_hangs, hangs);
+	if (!hangs || breaker_word_state(atomic_load(&b->service[SERVICE_BLOBS].word)) != BREAKER_CLOSED)
+		return;
+	for (unsigned i = 0; i < n; i++) {
+		if (s[i].service != SERVICE_METADATA || s[i].of_service.probe || s[i].of_tenant.probe)
+			continue;
+		s[i].service = SERVICE_BLOBS;
+		s[i].tenant = 0;
+	}
+}
+
 /* Locked. Each is a slow call once more; a probe is over with the first time. */
 static void count_slow(struct breakers *b, const struct stuck *s, unsigned n, uint64_t now_ms,
 		       struct breaker_paper *paper)
 {
 	for (unsigned i = 0; i < n; i++) {
 		const bool probe = s[i].of_service.probe || s[i].of_tenant.probe;
-		/* A commit may just be waiting for content to be synced. */
-		const bool blameless = s[i].service == SERVICE_METADATA && atomic_load(&b->blobs_stuck);
 
 		if (probe && s[i].first) {
 			breaker_settle_probe(b, s[i].service, 0, s[i].of_service, now_ms, BREAKER_FAILED, b->cfg.slow_ms,
@@ -126,7 +149,7 @@ static void count_slow(struct breakers *b, const struct stuck *s, unsigned n, ui
 			breaker_settle_probe(b, s[i].service, s[i].tenant, s[i].of_tenant, now_ms, BREAKER_FAILED,
 					     b->cfg.slow_ms, paper);
 		}
-		if (probe || blameless)
+		if (probe)
 			continue;
 		for (uint32_t k = 0; k < s[i].more && k < 4; k++)
 			breaker_judge(b, s[i].service, s[i].tenant, now_ms, BREAKER_GOOD, b->cfg.slow_ms, paper);
@@ -151,8 +174,6 @@ static void judge_stuck(struct breakers *b, const struct stuck *s, unsigned n, u
 		const unsigned all = how_many(s, n, service, 0, true);
 
 		if (!s[i].first || b->service[service].b.state != BREAKER_CLOSED)
-			continue;
-		if (service == SERVICE_METADATA && atomic_load(&b->blobs_stuck))
 			continue;
 		struct breaker_tenant *t = breaker_tenant_make(b, s[i].tenant, now_ms);
 		if (s[i].tenant && (!t || t->of[service].b.state != BREAKER_CLOSED))
@@ -193,7 +214,7 @@ static void tick(struct breakers *b)
 	const uint64_t now = breaker_now_ms();
 	const unsigned n = b->cfg.slow_ms ? gather(b, now, stuck) : 0;
 
-	atomic_store(&b->blobs_stuck, how_many(stuck, n, SERVICE_BLOBS, 0, true));
+	shift_blame(b, stuck, n);
 	pthread_mutex_lock(&b->lock);
 	count_slow(b, stuck, n, now, &paper);
 	judge_stuck(b, stuck, n, now, &paper);

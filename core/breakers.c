@@ -101,6 +101,8 @@ void breaker_tell(struct breakers *b, const struct breaker_paper *paper)
 
 /* ---- judging; all under the lock ---- */
 
+_Static_assert(2 * SERVICE_COUNT <= BREAKER_SCOUTS, "a scout may be one for each service, and its tenant's");
+
 static struct breaker_seat *seat_of(struct breakers *b, enum service s, uint64_t tenant)
 {
 	struct breaker_tenant *t;
@@ -246,10 +248,10 @@ void breakers_watch(struct gh_core *c, enum service s, uint64_t tenant, struct b
 }
 
 /* A commit of metadata that waited for content to be synced was slow for that. */
-static bool held_up_by_blobs(const struct breakers *b, const struct breaker_pass *p)
+static bool held_up_by_a_sync(const struct breakers *b, const struct breaker_pass *p)
 {
 	return p->service == SERVICE_METADATA &&
-	       (atomic_load(&b->blobs_stuck) || atomic_load(&b->blobs_slow_ns) > p->started_ns);
+	       (atomic_load(&b->sync_hangs) || atomic_load(&b->sync_slow_ns) > p->started_ns);
 }
 
 /* Not good, slow, or a probe: what it says is said under the lock. */
@@ -295,9 +297,9 @@ enum gh_status breakers_leave(struct breaker_pass *p, enum gh_status st)
 	const bool slow = b->cfg.slow_ms && took_ms >= b->cfg.slow_ms;
 	enum breaker_outcome outcome = outcome_of(b, p->service, st, took_ms);
 
-	if (slow && p->service == SERVICE_BLOBS)
-		atomic_store(&b->blobs_slow_ns, now);
-	if (outcome == BREAKER_GOOD && slow && held_up_by_blobs(b, p))
+	if (slow && p->service == SERVICE_BLOBS && !p->asked)
+		atomic_store(&b->sync_slow_ns, now);
+	if (outcome == BREAKER_GOOD && slow && held_up_by_a_sync(b, p))
 		outcome = BREAKER_UNCOUNTED;
 	if (outcome == BREAKER_GOOD && !slow && !told && !p->of_service.probe && !p->of_tenant.probe)
 		count_good(b, p);

@@ -62,7 +62,7 @@ struct breaker_pass {
 /* Worker. tenant 0: nobody's in particular. GH_OK: the call may be made, and breakers_leave follows. GH_TRIPPED: not. */
 GH_MUST_CHECK enum gh_status breakers_enter(struct gh_core *c, enum service s, uint64_t tenant,
 					    struct breaker_pass *ret);
-/* For what must be done in any case (settling what was put): it only counts. */
+/* For what must be done in any case, a sync of what was put ahead: it only counts. */
 void breakers_watch(struct gh_core *c, enum service s, uint64_t tenant, struct breaker_pass *ret);
 enum gh_status breakers_leave(struct breaker_pass *p, enum gh_status st); /* gives st back */
 

@@ -75,9 +75,10 @@ struct breakers {
 	atomic_uint tenants; /* entries in use */
 	struct breaker_tenant of[BREAKER_BUCKETS][BREAKER_WAYS];
 	struct flight flight[BREAKER_FLIGHTS];
-	/* When a slow sync of content last ended: it held commits of metadata up, for which metadata is not to blame. */
-	_Atomic uint64_t blobs_slow_ns;
-	atomic_uint blobs_stuck;
+	/* When a slow sync of content last ended, and whether one hangs now: it holds commits of metadata up, for which
+	 * metadata is not to blame. */
+	_Atomic uint64_t sync_slow_ns;
+	atomic_bool sync_hangs;
 	atomic_bool changed;
 	/* the watcher */
 	pthread_t watcher;

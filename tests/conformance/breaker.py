@@ -6,6 +6,7 @@ REST and FTP. The gateway under test is tests/faulty/gatehouse (stores that do w
 have reached them); that the installed program knows nothing of it is shown first."""
 import ftplib
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -436,6 +437,64 @@ def logins_hang(w):
     t.ok(set(words) <= {'good', 'shut'}, where + ': who hung is answered', repr(words))
 
 
+def a_sync_hangs(w):
+    """What is written ahead is synced for all that wait: it is the store of content that is ill, not the one of metadata
+    whose commits it holds up."""
+    where = 'hang, sync'
+    w.fault('blobs settle * hang')
+    askers = [Asker(w.s, d, n) for d in ('webdav', 'ftp') for n in w.tenants]
+    threads, words = in_parallel([a.store for a in askers])
+    until(where + ': it opens', lambda: ('blobs', None) in w.not_closed(), 3)
+    t.eq(w.askers['rest', 'acme'].store(), 'shut', where + ': nothing more is taken')
+    memory_still_answers(w, where, w.tenants)
+    w.fault()
+    for x in threads:
+        x.join(10 * gh.SLOW)
+    t.ok(set(words) <= {'good', 'shut'}, where + ': who hung is answered', repr(words))
+    heals(w, where, [w.askers['webdav', n].store for n in w.tenants] + [w.askers['webdav', n].missing for n in w.tenants])
+    for a in askers:
+        a.close()
+
+
+def transfers(w):
+    """What was begun outlasts a short rest; what would be begun is refused before its body is sent."""
+    body = os.urandom(6 << 20)
+    user = 'acme/admin'
+    t.eq(w.s.http('PUT', '/dav/big', body=body, user=user).status, 201, 'PUT of a large file')
+    w.fault('blobs reader_read %s slow 1' % w.ids['acme'])  # no longer in memory
+    c = socket.create_connection(w.s.address('http'), timeout=20 * gh.SLOW)
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    c.sendall(('GET /dav/big HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nConnection: close\r\n\r\n'
+               % gh.basic(user, gh.PASSWORD)).encode())
+    got = c.recv(65536)
+    w.s.cli('breaker', 'open', 'blobs', 'acme')
+    begun = time.monotonic()
+    while time.monotonic() - begun < 1:
+        c.settimeout(0.1)
+        try:
+            more = c.recv(65536)
+        except TimeoutError:
+            continue
+        if not t.ok(more, 'a download is not cut for a rest of its store'):
+            break
+        got += more
+    t.ok(len(got) < len(body), 'it waits', str(len(got)))
+    first = w.s.raw(('PUT /dav/new HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Length: 9000000\r\n'
+                     'Expect: 100-continue\r\n\r\n' % gh.basic(user, gh.PASSWORD)).encode(), timeout=0.5)
+    t.ok(first.startswith(b'HTTP/1.1 503 ') and b'Retry-After' in first, 'no body is asked for that could not be kept',
+         repr(first[:300]))
+    w.s.cli('breaker', 'reset', 'blobs', 'acme')
+    c.settimeout(20 * gh.SLOW)
+    while True:
+        more = c.recv(1 << 20)
+        if not more:
+            break
+        got += more
+    c.close()
+    t.ok(got.split(b'\r\n\r\n', 1)[1] == body, 'and the download is whole in the end', str(len(got)))
+    t.eq(w.s.http('GET', '/dav/new', user=user).status, 404, 'nothing came of the upload')
+
+
 def harmless(w):
     """What is no fault of a store opens nothing."""
     w.s.cli('user', 'add', 'acme/guest', '--password-stdin', stdin=gh.PASSWORD + '\n')
@@ -548,6 +607,8 @@ try:
             for reach in ('one tenant', 'all', 'one operation'):
                 timed('%s %s %s' % (scenario.__name__, reach, one), scenario, world, one, reach)
     timed('logins hang', logins_hang, world)
+    timed('a sync hangs', a_sync_hangs, world)
+    timed('transfers', transfers, world)
     timed('figures', figures, world)
 finally:
     world.fault()
