@@ -319,6 +319,19 @@ enum gh_status control_limit_list(struct control_call *c)
 	return list(&l);
 }
 
+/* null: nobody counts it, because nobody bounds it. */
+static json_t *used_json(const struct listing *l, const struct meta_quota_books *b, const struct quota_figures *f,
+			 const struct quota_limits *limits)
+{
+	const bool counted = quota_limited(l->t), monthly = limits->of[QUOTA_MONTH_BYTES] != QUOTA_NONE;
+	const uint64_t month = b->month > f->month_left ? b->month - f->month_left : 0;
+
+	return json_pack("{s:I, s:I, s:o, s:o, s:o}", "bytes", (json_int_t)b->used_bytes, "files",
+			 (json_int_t)b->used_files, "sessions", value_json(counted ? f->sessions : QUOTA_NONE),
+			 "transfers", value_json(counted ? f->transfers : QUOTA_NONE), "month_bytes",
+			 value_json(monthly ? month : QUOTA_NONE));
+}
+
 static json_t *quota_row(struct listing *l, uint64_t user, const struct quota_limits *limits)
 {
 	const struct meta_quota_ask ask = { .tenant = l->t->id, .user = user, .month = quota_month_now() };
@@ -340,11 +353,7 @@ static json_t *quota_row(struct listing *l, uint64_t user, const struct quota_li
 		json_decref(limit);
 		return NULL;
 	}
-	json_object_set_new(o, "used",
-			    json_pack("{s:I, s:I, s:I, s:I, s:I}", "bytes", (json_int_t)b.used_bytes, "files",
-				      (json_int_t)b.used_files, "sessions", (json_int_t)f.sessions, "transfers",
-				      (json_int_t)f.transfers, "month_bytes",
-				      (json_int_t)(b.month > f.month_left ? b.month - f.month_left : 0)));
+	json_object_set_new(o, "used", used_json(l, &b, &f, limits));
 	json_object_set_new(
 		o, "leased",
 		json_pack("{s:I, s:I}", "bytes", (json_int_t)b.leased_bytes, "files", (json_int_t)b.leased_files));

@@ -171,6 +171,7 @@ def eight_clients_stop_at_the_limit(s):
     t.eq(s.http('GET', '/api/v1/stat/', user=acme).json['quota']['available_bytes'], 0, 'stat')
     t.has(s.http('GET', '/api/v1/stat/?quota', user=other).text, '"quota"', 'stat of a tenant without limits, when asked')
     t.hasnt(s.http('GET', '/api/v1/stat/', user=other).text, '"quota"', 'and not otherwise')
+    t.eq(used(s, 'other')['used']['sessions'], None, 'nobody counts what nobody bounds')
 
 
 def words_of_a_full_quota(s):
@@ -475,7 +476,7 @@ def users_are_bound_by_what_they_own(s):
     t.eq(s.http('DELETE', '/dav/before', user=admin).status, 204, 'what is removed')
     t.eq(used(s, 'owners', 'ann')['used']['bytes'], 600, 'is hers no longer')
     t.eq(s.http('COPY', '/dav/after', headers={'Destination': s.url('/dav/copy')}, user=admin).status, 201, 'a copy')
-    t.eq(used(s, 'owners', 'ann')['used'], {'bytes': 600, 'files': 1, 'sessions': 0, 'transfers': 0, 'month_bytes': 0},
+    t.eq(used(s, 'owners', 'ann')['used'], {'bytes': 600, 'files': 1, 'sessions': 0, 'transfers': 0, 'month_bytes': None},
          'is the copier\'s')
     s.cli('user', 'remove', 'owners/ann')
     t.eq(s.http('PUT', '/dav/after', body=bytes(2000), user=admin).status, 204, 'a removed user\'s limit is gone')
