@@ -60,15 +60,13 @@ X(CHECK_PROP_FLAGS, SQL_TENANT,
 X(CHECK_USED_BYTES, SQL_TENANT, CHECK_USED("bytes", "sum(n.size)"))
 X(CHECK_USED_FILES, SQL_TENANT, CHECK_USED("files", "count(n.id)"))
 X(CHECK_OWNED, SQL_TENANT,
-  "SELECT a.id, a.used, a.live, a.files, a.live_files FROM (SELECT u.user_id AS id,"
-  " u.bytes + (SELECT CAST(coalesce(sum(c.bytes), 0) AS bigint) FROM usage_change c WHERE c.tenant = ?1"
-  " AND c.user_id = u.user_id) AS used,"
-  " u.files + (SELECT CAST(coalesce(sum(c.files), 0) AS bigint) FROM usage_change c WHERE c.tenant = ?1"
-  " AND c.user_id = u.user_id) AS files,"
-  " (SELECT CAST(coalesce(sum(n.size), 0) AS bigint) FROM node n WHERE n.tenant = ?1 AND n.owner = u.user_id"
-  " AND n.type = 1) AS live,"
-  " (SELECT count(*) FROM node n WHERE n.tenant = ?1 AND n.owner = u.user_id AND n.type = 1) AS live_files"
-  " FROM usage_user u WHERE u.tenant = ?1) a WHERE a.used <> a.live OR a.files <> a.live_files LIMIT ?2")
+  "SELECT u.user_id, u.bytes + coalesce(a.bytes, 0), coalesce(r.bytes, 0), u.files + coalesce(a.files, 0),"
+  " coalesce(r.files, 0) FROM usage_user u LEFT JOIN (SELECT c.user_id AS user_id, CAST(sum(c.bytes) AS bigint) AS bytes,"
+  " CAST(sum(c.files) AS bigint) AS files FROM usage_change c WHERE c.tenant = ?1 GROUP BY c.user_id) a"
+  " ON a.user_id = u.user_id LEFT JOIN (SELECT n.owner AS user_id, CAST(sum(n.size) AS bigint) AS bytes,"
+  " count(n.id) AS files FROM node n WHERE n.tenant = ?1 AND n.type = 1 GROUP BY n.owner) r ON r.user_id = u.user_id"
+  " WHERE u.tenant = ?1 AND (u.bytes + coalesce(a.bytes, 0) <> coalesce(r.bytes, 0)"
+  " OR u.files + coalesce(a.files, 0) <> coalesce(r.files, 0)) LIMIT ?2")
 X(CHECK_PROP_ORPHANS, SQL_TENANT,
   "SELECT p.node FROM prop p WHERE p.tenant = ?1 AND NOT EXISTS (SELECT 1 FROM node n WHERE n.tenant = ?1"
   " AND n.id = p.node) LIMIT ?2")
