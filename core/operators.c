@@ -13,6 +13,7 @@
 #include "core/base/hash.h"
 #include "core/base/id.h"
 #include "core/base/log.h"
+#include "core/base/metrics.h"
 #include "core/control_house.h"
 #include "core/operators_work.h"
 #include "policy/defender.h"
@@ -401,6 +402,17 @@ static enum gh_status sign_in(struct gh_core *c, const struct operator_ask *ask,
 	return GH_OK;
 }
 
+enum sign_in_end { SIGN_IN_DONE, SIGN_IN_WRONG, SIGN_IN_CODE, SIGN_IN_THROTTLED, SIGN_IN_FAILED };
+
+static enum sign_in_end end_of(enum gh_status st)
+{
+	return st == GH_OK	       ? SIGN_IN_DONE
+	       : st == GH_UNAUTH       ? SIGN_IN_WRONG
+	       : st == GH_PRECONDITION ? SIGN_IN_CODE
+	       : st == GH_THROTTLED    ? SIGN_IN_THROTTLED
+				       : SIGN_IN_FAILED;
+}
+
 enum gh_status operator_sign_in(struct gh_core *c, const struct operator_ask *ask, struct operator_who *ret,
 				unsigned *ret_retry_s)
 {
@@ -414,6 +426,7 @@ enum gh_status operator_sign_in(struct gh_core *c, const struct operator_ask *as
 	key = key_of(a, ask->name);
 	*ret_retry_s = defender_wait(c->operators, key, ask->prefix);
 	st = *ret_retry_s ? GH_THROTTLED : sign_in(c, ask, key, &row, ret);
+	gh_metric_add(GH_M_SIGN_INS, end_of(st), 1);
 	explicit_bzero(&row, sizeof(row));
 	gh_arena_free(&a);
 	return st;

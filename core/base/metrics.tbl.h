@@ -50,3 +50,7 @@ X(LOOPS, "loops", GAUGE, NULL, NULL, "Event loops.")
 X(QUEUE_WAITING, "queue_waiting", GAUGE, NULL, NULL, "Operations waiting for their turn, once a second.")
 X(QUEUE_OLDEST, "queue_oldest_milliseconds", GAUGE, NULL, NULL, "How long the oldest of them has waited.")
 X(BREAKERS_OPEN, "breakers_open", GAUGE, NULL, NULL, "Circuit breakers that are not closed.")
+X(ADMIN_CALLS, "admin_calls_total", COUNTER, "result", "done refused failed", "Control operations over the admin API by how they ended.")
+X(ADMIN_STREAMS, "admin_streams", GAUGE, NULL, NULL, "Readers of the admin API's event stream.")
+/* enum sign_in_end of core/operators.c */
+X(SIGN_INS, "admin_sign_ins_total", COUNTER, "result", "done wrong code throttled failed", "Operators' sign-ins by how they ended: a wrong password, a wrong or missing one-time code, too many wrong ones.")

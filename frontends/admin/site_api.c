@@ -15,6 +15,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/metrics.h"
 #include "frontends/admin/site.h"
 
 enum { NAME_MAX_LEN = 64, BODY_MAX = 1 << 20, SMALL_BODY_MAX = 16384 };
@@ -116,6 +117,13 @@ static int dump_add(const char *data, size_t len, void *arg)
 	return out->failed ? -1 : 0;
 }
 
+static void count(enum gh_status st)
+{
+	const enum gh_status_class class = gh_status_class(st);
+
+	gh_metric_add(GH_M_ADMIN_CALLS, st == GH_OK ? 0 : class == GH_CLASS_CALLER || class == GH_CLASS_TENANT ? 1 : 2, 1);
+}
+
 static void op_work(struct site_job *job)
 {
 	struct op_job *j = (struct op_job *)job;
@@ -131,6 +139,7 @@ static void op_work(struct site_job *job)
 		snprintf(j->message, sizeof(j->message), "the answer is too large; ask for less");
 	}
 	json_decref(c.result);
+	count(j->st);
 	if (j->op->mutates || j->st != GH_OK)
 		gh_log(GH_LOG_INFO, "admin.call", "op=%s actor=%s status=%s ms=%ju", j->op->name,
 		       gh_log_quote(actor, sizeof(actor), j->who.actor), gh_status_name(j->st), (uintmax_t)((gh_mono_ns() - began_ns) / GH_MS_NS));

@@ -10,6 +10,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/metrics.h"
 #include "frontends/admin/site.h"
 
 enum { PENDING_MAX = 256 << 10, CHUNK = 64 << 10 };
@@ -144,6 +145,7 @@ void site_live(struct http_ex *ex, struct site_call *call)
 		return;
 	}
 	l->streams++;
+	gh_metric_add(GH_M_ADMIN_STREAMS, 0, 1);
 	call->stream = s;
 	http_reply_header(ex, "Content-Type", "text/event-stream");
 	http_reply_header(ex, "Cache-Control", "no-store");
@@ -161,6 +163,7 @@ void site_live_gone(struct site_call *call)
 		return;
 	call->stream = NULL;
 	s->l->streams--;
+	gh_metric_add(GH_M_ADMIN_STREAMS, 0, -1);
 	live_unsubscribe(s->l->cfg.core, &s->subscriber); /* event_told runs no more */
 	s->ex = NULL;
 	pthread_mutex_lock(&s->lock);

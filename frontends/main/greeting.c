@@ -66,8 +66,9 @@ static void operator_print(const struct serve *s)
 	if (s->password_given)
 		puts("Operator admin for the console, password as in GATEHOUSE_ADMIN_PASSWORD.");
 	else if (!strcmp(s->operator_password, s->password))
-		puts("Operator admin for the console, the same password   (to change it: gatehouse operator set admin "
-		     "--password-stdin)");
+		printf("Operator admin for the console, the same password   (to change it: gatehouse operator set admin "
+		       "--password-stdin -D %s)\n",
+		       s->dir.path);
 	else
 		printf("Operator admin for the console, password %s   (told only now; to change it: gatehouse operator set "
 		       "admin --password-stdin -D %s)\n",

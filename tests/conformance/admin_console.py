@@ -157,6 +157,9 @@ def guessing(s):
     t.eq(reason(Api(s).sign_in('mallory', gh.PASSWORD)), (429, 'throttled'), 'even the right password waits then')
     t.eq(Api(s).sign_in('trent', gh.PASSWORD).status, 200, 'nobody else does')
     t.eq(owner.get('session').status, 200, 'and who is signed in stays so')
+    counted = dict(re.findall(r'gatehouse_admin_sign_ins_total\{result="(\w+)"\} (\d+)', owner.request('GET', '/metrics').text))
+    t.ok(int(counted['wrong']) >= 10 and int(counted['throttled']) >= 2 and int(counted['done']) >= 2, 'and all of it is counted',
+         counted)
     for name in ('mallory', 'trent'):
         owner.ok('operator.remove', name=name)
 
