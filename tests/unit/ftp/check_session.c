@@ -256,7 +256,7 @@ START_TEST(idle_sessions_end_and_transfers_are_not_idle)
 	login();
 	fd = passive();
 	EXPECT("STOR new", 150);
-	for (int i = 0; i < 8; i++) {
+	for (int i = 0; i < 14; i++) {
 		ck_assert_int_eq(send(fd, big, 1000, 0), 1000);
 		nap_ms(100);
 	}

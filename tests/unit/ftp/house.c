@@ -129,8 +129,8 @@ void setup(void)
 
 void setup_hasty(void)
 {
-	idle_ms = 400;
-	login_ms = 400;
+	idle_ms = 800; /* not so little that a busy machine misses them between two commands */
+	login_ms = 1500;
 	data_ms = 300;
 	stall_ms = 300;
 	door_start();

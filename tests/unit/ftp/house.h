@@ -16,7 +16,7 @@ extern char big[3 << 20]; /* content that no socket buffer takes whole */
 extern char reply_text[1 << 18];
 
 void setup(void);       /* default deadlines */
-void setup_hasty(void); /* deadlines of 300 and 400 ms */
+void setup_hasty(void); /* deadlines of 300 to 1500 ms */
 void teardown(void);    /* nothing may be left */
 
 void nap_ms(unsigned ms);
