@@ -49,14 +49,16 @@ static enum gh_status owner_left(struct control_call *c, uint64_t without)
 	}
 	operator_table_free(&t);
 	if (concerned && !others)
-		return control_fail(c, GH_PRECONDITION, "this is the last owner who can sign in; make another one first");
+		return control_fail(c, GH_PRECONDITION,
+				    "this is the last owner who can sign in; make another one first");
 	return GH_OK;
 }
 
 static enum gh_status row_put(struct control_call *c, const struct operator_row *row, const char *detail)
 {
-	const struct meta_setting s = { .kind = OPERATOR_KIND, .id = row->id, .rev = row->rev,
-					.doc = operator_doc_write(c->arena, row) };
+	const struct meta_setting s = {
+		.kind = OPERATOR_KIND, .id = row->id, .rev = row->rev, .doc = operator_doc_write(c->arena, row)
+	};
 	struct meta_step put = { .kind = META_SETTING_PUT, .setting = &s };
 	const char *what = gh_printf(c->arena, "operator:%s", row->name);
 	enum gh_status st = s.doc && what ? control_commit(c, NULL, what, detail, UINT64_MAX, &put, 1) : GH_NOMEM;
@@ -156,8 +158,8 @@ enum gh_status control_operator_list(struct control_call *c)
 
 		st = control_item(items, json_pack("{s:s, s:o, s:s, s:b, s:b, s:o, s:o}", "name", r->name, "id",
 						   control_id(r->id), "role", control_role_name(r->role), "disabled",
-						   r->disabled, "totp", r->totp, "made", control_time(r->made_us), "seen",
-						   control_time(r->seen_us)));
+						   r->disabled, "totp", r->totp, "made", control_time(r->made_us),
+						   "seen", control_time(r->seen_us)));
 	}
 	operator_table_free(&t);
 	return st;

@@ -26,7 +26,8 @@ static enum gh_status commit(struct control_call *c, struct meta_step *step, con
 static enum gh_status add_once(struct control_call *c, void *arg)
 {
 	const struct operator_token_row *row = arg;
-	const struct meta_setting s = { .kind = OPERATOR_TOKEN_KIND, .id = row->id,
+	const struct meta_setting s = { .kind = OPERATOR_TOKEN_KIND,
+					.id = row->id,
 					.doc = operator_token_doc_write(c->arena, row) };
 	struct meta_step put = { .kind = META_SETTING_PUT, .setting = &s };
 	struct operator_table t;
@@ -99,10 +100,10 @@ enum gh_status control_operator_token_list(struct control_call *c)
 	for (unsigned i = 0; st == GH_OK && i < t.token_count; i++) {
 		const struct operator_token_row *r = &t.tokens[i];
 
-		st = control_item(items, json_pack("{s:s, s:o, s:s, s:s, s:o, s:o}", "name", r->name, "id",
-						   control_id(r->id), "role", control_role_name(r->role), "by", r->by,
-						   "made", control_time(r->made_us), "expires",
-						   control_time(r->expires_us)));
+		st = control_item(items,
+				  json_pack("{s:s, s:o, s:s, s:s, s:o, s:o}", "name", r->name, "id", control_id(r->id),
+					    "role", control_role_name(r->role), "by", r->by, "made",
+					    control_time(r->made_us), "expires", control_time(r->expires_us)));
 	}
 	operator_table_free(&t);
 	return st;

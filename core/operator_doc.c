@@ -43,9 +43,9 @@ const char *operator_doc_write(struct gh_arena *a, const struct operator_row *r)
 	if (r->totp)
 		totp_secret_text(r->secret, secret);
 	return document(a, json_pack("{s:s, s:s, s:b, s:s, s:s, s:I, s:I, s:I, s:I}", "name", r->name, "role",
-				     control_role_name(r->role), "disabled", r->disabled, "hash", r->hash, "totp", secret,
-				     "totp_step", (json_int_t)r->totp_step, "gen", (json_int_t)r->gen, "made_us",
-				     (json_int_t)r->made_us, "seen_us", (json_int_t)r->seen_us));
+				     control_role_name(r->role), "disabled", r->disabled, "hash", r->hash, "totp",
+				     secret, "totp_step", (json_int_t)r->totp_step, "gen", (json_int_t)r->gen,
+				     "made_us", (json_int_t)r->made_us, "seen_us", (json_int_t)r->seen_us));
 }
 
 static bool key_of(struct operator_row *r)
@@ -87,9 +87,9 @@ const char *operator_token_doc_write(struct gh_arena *a, const struct operator_t
 	char hex[2 * PW_DIGEST_BYTES + 1];
 
 	gh_hex(hex, r->digest, PW_DIGEST_BYTES);
-	return document(a, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "name", r->name, "role", control_role_name(r->role),
-				     "sha256", hex, "by", r->by, "made_us", (json_int_t)r->made_us, "expires_us",
-				     (json_int_t)r->expires_us));
+	return document(a, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "name", r->name, "role",
+				     control_role_name(r->role), "sha256", hex, "by", r->by, "made_us",
+				     (json_int_t)r->made_us, "expires_us", (json_int_t)r->expires_us));
 }
 
 static bool digest_read(const char *hex, unsigned char *ret)

@@ -350,11 +350,16 @@ static void record(struct gh_core *c, const struct operator_row *row, int64_t st
 		now.seen_us = gh_real_us();
 		if (now.totp && now.totp_step < step)
 			now.totp_step = step;
-		const struct meta_setting s = { .kind = OPERATOR_KIND, .id = now.id, .rev = now.rev,
-						.doc = operator_doc_write(a, &now) };
+		const struct meta_setting s = {
+			.kind = OPERATOR_KIND, .id = now.id, .rev = now.rev, .doc = operator_doc_write(a, &now)
+		};
 		struct meta_step put = { .kind = META_SETTING_PUT, .setting = &s };
-		const struct house_change h = { .actor = now.name, .what = "operator.sign-in", .detail = peer,
-						.rights_epoch = UINT64_MAX, .steps = &put, .count = 1 };
+		const struct house_change h = { .actor = now.name,
+						.what = "operator.sign-in",
+						.detail = peer,
+						.rights_epoch = UINT64_MAX,
+						.steps = &put,
+						.count = 1 };
 
 		st = s.doc ? house_change(c, a, NULL, &h) : GH_NOMEM;
 		explicit_bzero(&now, sizeof(now));
@@ -406,7 +411,7 @@ enum sign_in_end { SIGN_IN_DONE, SIGN_IN_WRONG, SIGN_IN_CODE, SIGN_IN_THROTTLED,
 
 static enum sign_in_end end_of(enum gh_status st)
 {
-	return st == GH_OK	       ? SIGN_IN_DONE
+	return st == GH_OK             ? SIGN_IN_DONE
 	       : st == GH_UNAUTH       ? SIGN_IN_WRONG
 	       : st == GH_PRECONDITION ? SIGN_IN_CODE
 	       : st == GH_THROTTLED    ? SIGN_IN_THROTTLED
@@ -436,10 +441,14 @@ enum gh_status operator_sign_in(struct gh_core *c, const struct operator_ask *as
 
 static enum gh_status first_commit(struct gh_core *c, struct gh_arena *a, const char *password)
 {
-	struct operator_row row = { .id = gh_id_new(), .name = FIRST_OPERATOR, .key = FIRST_OPERATOR,
-				    .role = CONTROL_OWNER, .made_us = gh_real_us() };
+	struct operator_row row = { .id = gh_id_new(),
+				    .name = FIRST_OPERATOR,
+				    .key = FIRST_OPERATOR,
+				    .role = CONTROL_OWNER,
+				    .made_us = gh_real_us() };
 	enum gh_status st = pw_hash(password, row.hash);
-	const struct meta_setting s = { .kind = OPERATOR_KIND, .id = row.id,
+	const struct meta_setting s = { .kind = OPERATOR_KIND,
+					.id = row.id,
 					.doc = st == GH_OK ? operator_doc_write(a, &row) : NULL };
 	struct meta_step put = { .kind = META_SETTING_PUT, .setting = &s };
 

@@ -1,6 +1,7 @@
-/* Those who work the gate: operators with a role, who sign in to the console, and tokens with a role, for programs. They
- * are nobody's users and see no files. The admin listener asks here who somebody is; control operations (operator.*)
- * change them. Kept as settings of the house, kinds "operator" and "operator-token"; all of them are in memory.
+/* Those who work the gate: operators with a role, who sign in to the console, and tokens with a role, for programs.
+ * They are nobody's users and see no files. The admin listener asks here who somebody is; control operations
+ * (operator.*) change them. Kept as settings of the house, kinds "operator" and "operator-token"; all of them are in
+ * memory.
  *
  * Threads: any. Only operator_sign_in blocks (Argon2, then a commit).
  */
@@ -26,8 +27,8 @@ struct operator_ask {
 };
 
 /* Blocks. GH_OK. GH_UNAUTH: no such operator, disabled, or a wrong password; all cost and sound the same.
- * GH_PRECONDITION: the password is right, but a one-time code is wanted, or this one is wrong or used. GH_THROTTLED: too
- * many wrong ones, *ret_retry_s says for how long. GH_NOMEM. */
+ * GH_PRECONDITION: the password is right, but a one-time code is wanted, or this one is wrong or used. GH_THROTTLED:
+ * too many wrong ones, *ret_retry_s says for how long. GH_NOMEM. */
 GH_MUST_CHECK enum gh_status operator_sign_in(struct gh_core *c, const struct operator_ask *ask,
 					      struct operator_who *ret, unsigned *ret_retry_s);
 /* Is that operator still what it was at gen: there, enabled, with the same password, role and second factor? */

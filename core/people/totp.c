@@ -60,9 +60,11 @@ uint32_t totp_code(const unsigned char *secret, uint64_t step)
 	for (int i = 7; i >= 0; i--, step >>= 8)
 		counter[i] = (unsigned char)step;
 	/* Fails only without memory, or in a library without SHA-1: nobody gets in by that. */
-	GH_ASSERT(HMAC(EVP_sha1(), secret, TOTP_SECRET_BYTES, counter, sizeof(counter), mac, &mac_len) && mac_len == 20);
+	GH_ASSERT(HMAC(EVP_sha1(), secret, TOTP_SECRET_BYTES, counter, sizeof(counter), mac, &mac_len) &&
+		  mac_len == 20);
 	at = mac[19] & 15;
-	code = (uint32_t)(mac[at] & 0x7f) << 24 | (uint32_t)mac[at + 1] << 16 | (uint32_t)mac[at + 2] << 8 | mac[at + 3];
+	code = (uint32_t)(mac[at] & 0x7f) << 24 | (uint32_t)mac[at + 1] << 16 | (uint32_t)mac[at + 2] << 8 |
+	       mac[at + 3];
 	explicit_bzero(mac, sizeof(mac));
 	return code % 1000000;
 }

@@ -1,8 +1,8 @@
-/* The admin listener's life: a loop, a door, a doorstep and two pools of its own, so that it answers while the doors for
- * users are full, their loops and workers are busy, and their logins queue. What it says is in site_*.c.
+/* The admin listener's life: a loop, a door, a doorstep and two pools of its own, so that it answers while the doors
+ * for users are full, their loops and workers are busy, and their logins queue. What it says is in site_*.c.
  *
- * Whoever only opens connections gets little: a whole header in five seconds, a quarter of a megabyte of idle ones before
- * the oldest goes, and descriptors from the reserve that the other doors leave.
+ * Whoever only opens connections gets little: a whole header in five seconds, a quarter of a megabyte of idle ones
+ * before the oldest goes, and descriptors from the reserve that the other doors leave.
  *
  * Threads: open and close on the main thread; everything between on the listener's loop and pools; `draining` from any.
  */
@@ -25,7 +25,7 @@ enum {
 	SEND_BUFFER = 64 << 10,
 	RESERVE_FDS = 16, /* of those that limits.reserve_descriptors keeps from the others */
 	POLL_MS = 5,
-	POOL_LABEL = 2,   /* "admin" of GH_M_WORKER_QUEUE */
+	POOL_LABEL = 2, /* "admin" of GH_M_WORKER_QUEUE */
 };
 
 /* What the door asks its configuration for. */
@@ -35,8 +35,8 @@ static int64_t setting(const struct fe_env *env, const char *key)
 		const char *key;
 		int64_t value;
 	} own[] = {
-		{ "http.pool", 64 << 10 },         { "http.header_timeout", 5000 }, { "http.idle_timeout", 30000 },
-		{ "http.body_timeout", 10000 },    { "http.total_timeout", 0 },     { "http.idle_memory", 8 << 20 },
+		{ "http.pool", 64 << 10 },      { "http.header_timeout", 5000 }, { "http.idle_timeout", 30000 },
+		{ "http.body_timeout", 10000 }, { "http.total_timeout", 0 },     { "http.idle_memory", 8 << 20 },
 	};
 
 	(void)env;
@@ -71,12 +71,14 @@ static void let_in(void *door, struct gh_loop *loop, int fd, const struct gh_pee
 static enum gh_status door_make(struct admin_listener *l, char *ret_addr, char *err)
 {
 	const struct http_door_config door = { .env = &l->env, .services = services, .administrators = true };
-	const struct gh_doorstep_limits limits = { .per_address = CONNECTIONS_MAX, .total = CONNECTIONS_MAX,
+	const struct gh_doorstep_limits limits = { .per_address = CONNECTIONS_MAX,
+						   .total = CONNECTIONS_MAX,
 						   .reserve_fds = RESERVE_FDS };
 	enum gh_status st;
 
-	l->env = (struct fe_env){ .core = l->cfg.core, .loops = &l->loop, .loop_count = 1, .number = setting,
-				  .text = no_text, .config = l };
+	l->env = (struct fe_env){
+		.core = l->cfg.core, .loops = &l->loop, .loop_count = 1, .number = setting, .text = no_text, .config = l
+	};
 	st = http_door_open(&door, &l->door, err, 256);
 	if (st == GH_OK)
 		st = fe_http.start(l->door, l->loop);

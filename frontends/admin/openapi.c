@@ -40,8 +40,8 @@ static json_t *query_parameters(const json_t *args)
 	size_t i;
 
 	json_array_foreach(args, i, a)
-		json_array_append_new(list, json_pack("{s:O, s:s, s:O, s:o}", "name", json_object_get(a, "name"), "in", "query",
-						      "required", json_object_get(a, "required"), "schema",
+		json_array_append_new(list, json_pack("{s:O, s:s, s:O, s:o}", "name", json_object_get(a, "name"), "in",
+						      "query", "required", json_object_get(a, "required"), "schema",
 						      type_json(json_string_value(json_object_get(a, "type")))));
 	return list;
 }
@@ -83,11 +83,11 @@ static json_t *components(void)
 {
 	return json_pack("{s:{s:{s:s, s:s}, s:{s:s, s:s, s:s}}, s:{s:{s:s, s:{s:{s:{s:s, s:{s:{s:s}, s:{s:s}, s:{s:s}, "
 			 "s:{s:s}}}}}}}}",
-			 "securitySchemes", "token", "type", "http", "scheme", "bearer", "console", "type", "apiKey", "in",
-			 "cookie", "name", SITE_COOKIE, "responses", "problem", "description",
+			 "securitySchemes", "token", "type", "http", "scheme", "bearer", "console", "type", "apiKey",
+			 "in", "cookie", "name", SITE_COOKIE, "responses", "problem", "description",
 			 "refused; reason is a word for programs, detail says what to do", "content",
-			 "application/problem+json", "schema", "type", "object", "properties", "title", "type", "string",
-			 "status", "type", "integer", "detail", "type", "string", "reason", "type", "string");
+			 "application/problem+json", "schema", "type", "object", "properties", "title", "type",
+			 "string", "status", "type", "integer", "detail", "type", "string", "reason", "type", "string");
 }
 
 enum gh_status site_openapi(struct gh_buf *out)
@@ -105,8 +105,8 @@ enum gh_status site_openapi(struct gh_buf *out)
 		}
 	}
 	root = json_pack("{s:s, s:{s:s, s:s}, s:o, s:o, s:[{s:[]}, {s:[]}]}", "openapi", "3.1.0", "info", "title",
-			 "Gatehouse administration", "version", PACKAGE_VERSION, "paths", paths, "components", components(),
-			 "security", "token", "console");
+			 "Gatehouse administration", "version", PACKAGE_VERSION, "paths", paths, "components",
+			 components(), "security", "token", "console");
 	text = root ? json_dumps(root, JSON_COMPACT) : NULL;
 	json_decref(root);
 	gh_buf_str(out, text ? text : "");

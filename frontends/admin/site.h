@@ -51,8 +51,8 @@ struct site_who {
 
 /* One exchange of the API; ex->state, in its arena. */
 struct site_call {
-	const struct control_op *op;   /* or */
-	const struct site_door *door;  /* sign-in and the like */
+	const struct control_op *op;  /* or */
+	const struct site_door *door; /* sign-in and the like */
 	struct site_who who;
 	struct gh_buf body;
 	struct site_job *job;
@@ -94,13 +94,14 @@ const char *site_cookie(struct http_ex *ex); /* NULL: none */
 GH_MUST_CHECK enum gh_status site_sessions_new(uint64_t idle_ms, uint64_t life_ms, struct site_sessions **ret);
 void site_sessions_free(struct site_sessions **s);
 /* A new one, under a new secret. cookie and csrf: SITE_SECRET_HEX. now_ns: gh_mono_ns. */
-void site_session_make(struct site_sessions *s, const struct operator_who *who, uint64_t now_ns, char *cookie, char *csrf);
+void site_session_make(struct site_sessions *s, const struct operator_who *who, uint64_t now_ns, char *cookie,
+		       char *csrf);
 /* Who has this cookie? false: nobody, or no longer. touch: it is used; else only looked at. */
 bool site_session_find(struct site_sessions *s, struct gh_core *core, const char *cookie, uint64_t now_ns, bool touch,
 		       struct site_who *ret);
 void site_session_drop(struct site_sessions *s, const char *cookie);
-/* Its operator changes itself (password, one-time codes): that ends every session of it but this one, which must still be
- * there to see the answer. changing before the call, renew after it; in between it is what it was. */
+/* Its operator changes itself (password, one-time codes): that ends every session of it but this one, which must still
+ * be there to see the answer. changing before the call, renew after it; in between it is what it was. */
 void site_session_changing(struct site_sessions *s, const char *cookie);
 void site_session_renew(struct site_sessions *s, struct gh_core *core, const char *cookie);
 

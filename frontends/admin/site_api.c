@@ -44,8 +44,8 @@ static void api_headers(struct http_ex *ex, const char *type)
 
 void site_problem(struct http_ex *ex, int code, const char *reason, const char *detail, unsigned retry_after_s)
 {
-	json_t *o = json_pack("{s:s, s:i, s:s, s:s}", "title", MHD_get_reason_phrase_for((unsigned)code), "status", code,
-			      "detail", detail, "reason", reason);
+	json_t *o = json_pack("{s:s, s:i, s:s, s:s}", "title", MHD_get_reason_phrase_for((unsigned)code), "status",
+			      code, "detail", detail, "reason", reason);
 	char *text, number[16];
 
 	if (o && retry_after_s)
@@ -121,14 +121,19 @@ static void count(enum gh_status st)
 {
 	const enum gh_status_class class = gh_status_class(st);
 
-	gh_metric_add(GH_M_ADMIN_CALLS, st == GH_OK ? 0 : class == GH_CLASS_CALLER || class == GH_CLASS_TENANT ? 1 : 2, 1);
+	gh_metric_add(GH_M_ADMIN_CALLS,
+		      st == GH_OK                                            ? 0
+		      : class == GH_CLASS_CALLER || class == GH_CLASS_TENANT ? 1
+									     : 2,
+		      1);
 }
 
 static void op_work(struct site_job *job)
 {
 	struct op_job *j = (struct op_job *)job;
-	struct control_call c = { .core = job->l->cfg.core, .args = j->args, .texts = j->texts, .actor = j->who.actor,
-				  .role = j->who.role };
+	struct control_call c = {
+		.core = job->l->cfg.core, .args = j->args, .texts = j->texts, .actor = j->who.actor, .role = j->who.role
+	};
 	const uint64_t began_ns = gh_mono_ns();
 	char actor[2 * OPERATOR_ACTOR_MAX];
 
@@ -142,7 +147,8 @@ static void op_work(struct site_job *job)
 	count(j->st);
 	if (j->op->mutates || j->st != GH_OK)
 		gh_log(GH_LOG_INFO, "admin.call", "op=%s actor=%s status=%s ms=%ju", j->op->name,
-		       gh_log_quote(actor, sizeof(actor), j->who.actor), gh_status_name(j->st), (uintmax_t)((gh_mono_ns() - began_ns) / GH_MS_NS));
+		       gh_log_quote(actor, sizeof(actor), j->who.actor), gh_status_name(j->st),
+		       (uintmax_t)((gh_mono_ns() - began_ns) / GH_MS_NS));
 }
 
 /* Is it a change that whoever is signed in makes of itself? */
@@ -288,8 +294,10 @@ static bool admit(struct http_ex *ex, struct site_call *call)
 	enum gh_status st;
 
 	if (!token && !site_host_ok(ex)) {
-		site_problem(ex, 403, "denied",
-			     "this host name is not the console's: use an address, or list the name under admin.host_names", 0);
+		site_problem(
+			ex, 403, "denied",
+			"this host name is not the console's: use an address, or list the name under admin.host_names",
+			0);
 		return false;
 	}
 	if (call->door && call->door->open_to_all) {
@@ -300,8 +308,8 @@ static bool admit(struct http_ex *ex, struct site_call *call)
 	}
 	st = site_authenticate(ex, &call->who);
 	if (st == GH_DENIED)
-		site_problem(ex, 403, "denied", "the header X-CSRF-Token does not name this session, or it comes from another site",
-			     0);
+		site_problem(ex, 403, "denied",
+			     "the header X-CSRF-Token does not name this session, or it comes from another site", 0);
 	else if (st != GH_OK)
 		site_refuse(ex, st, "sign in first, or send a token", 0);
 	return st == GH_OK;

@@ -57,8 +57,8 @@ bool site_host_ok(const struct http_ex *ex)
 
 	if (!name_of(ex->host, name, sizeof(name)))
 		return false;
-	return inet_pton(AF_INET, name, &a) == 1 || inet_pton(AF_INET6, name, &a) == 1 || !strcasecmp(name, "localhost") ||
-	       is_listed(site_of(ex)->cfg.host_names, name);
+	return inet_pton(AF_INET, name, &a) == 1 || inet_pton(AF_INET6, name, &a) == 1 ||
+	       !strcasecmp(name, "localhost") || is_listed(site_of(ex)->cfg.host_names, name);
 }
 
 /* ---- origin ---- */

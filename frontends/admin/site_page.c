@@ -14,7 +14,8 @@
 
 #define METRICS_MAX (4u << 20)
 #define CONSOLE_POLICY                                                                                                 \
-	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; " \
+	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action "    \
+	"'self'; "                                                                                                     \
 	"base-uri 'none'; frame-ancestors 'none'"
 
 /* ---- probes, metrics ---- */

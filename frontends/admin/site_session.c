@@ -14,7 +14,7 @@
 enum { SESSIONS_MAX = 256, SECRET_BYTES = 32 };
 
 struct session {
-	uint64_t hash[2]; /* of the cookie */
+	uint64_t hash[2];          /* of the cookie */
 	uint64_t made_ns, used_ns; /* made 0: free */
 	bool changing;
 	struct site_who who;
@@ -95,7 +95,8 @@ static struct session *place(struct site_sessions *s, uint64_t now)
 	return oldest;
 }
 
-void site_session_make(struct site_sessions *s, const struct operator_who *who, uint64_t now_ns, char *cookie, char *csrf)
+void site_session_make(struct site_sessions *s, const struct operator_who *who, uint64_t now_ns, char *cookie,
+		       char *csrf)
 {
 	struct session *k = place(s, now_ns);
 

@@ -56,8 +56,8 @@ static void sign_in_finish(struct site_job *job)
 
 	if (s->st == GH_PRECONDITION) {
 		site_problem(job->ex, 401, "code",
-			     s->ask.code && *s->ask.code ? "this one-time code is not right, or was used" :
-							   "a one-time code is wanted",
+			     s->ask.code && *s->ask.code ? "this one-time code is not right, or was used"
+							 : "a one-time code is wanted",
 			     0);
 		return;
 	}
@@ -108,7 +108,8 @@ void site_sign_in(struct http_ex *ex, struct site_call *call)
 	const char *name, *password, *code = "";
 	struct sign_in *s;
 
-	if (json_unpack_ex(args, &why, JSON_STRICT, "{s:s, s:s, s?s}", "name", &name, "password", &password, "code", &code)) {
+	if (json_unpack_ex(args, &why, JSON_STRICT, "{s:s, s:s, s?s}", "name", &name, "password", &password, "code",
+			   &code)) {
 		json_decref(args);
 		site_refuse(ex, GH_INVALID, "signing in takes {\"name\": ..., \"password\": ..., \"code\"?: ...}", 0);
 		return;
@@ -121,8 +122,11 @@ void site_sign_in(struct http_ex *ex, struct site_call *call)
 	}
 	snprintf(s->peer, sizeof(s->peer), "%s", ex->peer);
 	s->args = args;
-	s->ask = (struct operator_ask){ .name = text_of(args, "name"), .password = text_of(args, "password"),
-					.code = text_of(args, "code"), .peer = s->peer, .prefix = ex->peer_prefix };
+	s->ask = (struct operator_ask){ .name = text_of(args, "name"),
+					.password = text_of(args, "password"),
+					.code = text_of(args, "code"),
+					.peer = s->peer,
+					.prefix = ex->peer_prefix };
 	s->job.work = sign_in_work;
 	s->job.finish = sign_in_finish;
 	s->job.free = sign_in_free;

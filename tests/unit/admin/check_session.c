@@ -1,5 +1,5 @@
-/* Who is signed in to the console: secrets, ends, bounds; over a real core, because each use asks whether the operator is
- * still what it was. */
+/* Who is signed in to the console: secrets, ends, bounds; over a real core, because each use asks whether the operator
+ * is still what it was. */
 #include "tests/unit/core/control_help.h"
 
 #include "frontends/admin/site.h"

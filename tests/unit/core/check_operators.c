@@ -8,8 +8,9 @@ static struct operator_who who;
 
 static enum gh_status sign_in(const char *name, const char *password, const char *code)
 {
-	const struct operator_ask ask = { .name = name, .password = password, .code = code, .peer = "192.0.2.1",
-					  .prefix = 7 };
+	const struct operator_ask ask = {
+		.name = name, .password = password, .code = code, .peer = "192.0.2.1", .prefix = 7
+	};
 
 	return operator_sign_in(core, &ask, &who, &wait_s);
 }
@@ -24,8 +25,12 @@ static void setup(void)
 static void reopen(void)
 {
 	struct meta_config mc = { .path = database, .readers = 2 };
-	struct gh_core_config cc = { .blob_ops = &fake_ops, .blobs = &backend, .blob_kind = "fake", .access_log = "",
-				     .workers = 1, .login_threads = 1 };
+	struct gh_core_config cc = { .blob_ops = &fake_ops,
+				     .blobs = &backend,
+				     .blob_kind = "fake",
+				     .access_log = "",
+				     .workers = 1,
+				     .login_threads = 1 };
 	char err[512];
 
 	gh_core_free(&core);
@@ -121,7 +126,9 @@ END_TEST
 START_TEST(whoever_is_changed_is_no_longer_what_it_was)
 {
 	static const char *const changes[] = {
-		"{'name':'bob','role':'viewer'}", "{'name':'bob','password':'y'}", "{'name':'bob','disabled':true}",
+		"{'name':'bob','role':'viewer'}",
+		"{'name':'bob','password':'y'}",
+		"{'name':'bob','disabled':true}",
 	};
 
 	done("operator.add", "{'name':'bob','role':'owner','password':'x'}");
