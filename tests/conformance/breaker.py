@@ -504,7 +504,8 @@ def harmless(w):
         t.eq(w.askers['webdav', 'acme'].missing(), 'good', '404')
         t.among(guest.request('PUT', '/dav/x', body=b'x').status, (403, 404, 409), 'a right that is missing')
         t.eq(w.s.http('PUT', '/dav/warm', {'If-Match': '"0"'}, b'x', user='acme/admin').status, 412, 'a condition')
-        t.eq(w.s.http('GET', '/dav/warm', user='acme/admin', password='wrong').status // 100, 4, 'a wrong password')
+        if i < MIN_CALLS:
+            t.eq(w.s.http('GET', '/dav/warm', user='acme/admin', password='wrong').status // 100, 4, 'a wrong password')
     guest.close()
     t.ok(w.reached() > MIN_CALLS, 'the store was asked', str(w.reached()))
     t.ok(all(b['state'] == 'closed' and not b['failed'] for b in w.breakers()), 'none of it counts', repr(w.breakers()))
