@@ -280,7 +280,15 @@ struct meta_config {
 	const char *path;  /* embedded: database file */
 	bool read_only;    /* fsck */
 	unsigned readers;  /* connections for reading; 0 = 8 */
+	/* A PostgreSQL database in the file's place, as libpq wants it told: "host=db1,db2 dbname=gatehouse ...". NULL: embedded */
+	const char *conninfo;
+	/* 0 = 5000, 10000, 5000 */
+	uint32_t connect_ms, statement_ms, lock_ms;
 };
+
+/* Is that a conninfo? Only its form is looked at. err (512 bytes): what is wrong. GH_OK, GH_INVALID, or GH_UNSUPPORTED where
+ * this program was built without PostgreSQL. */
+GH_MUST_CHECK enum gh_status meta_conninfo_check(const char *conninfo, char *err);
 
 /* Opens or creates, migrates under a lock. err (512 bytes): what, which file, what to do. A damaged database is named,
  * never overwritten; a schema too new is refused. backends/metadata/. */

@@ -21,6 +21,11 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <time.h>
+
+/* How long a database that fell silent between COMMIT and its answer is waited for, before the outcome is called unknown. */
+#define AGAIN_MAX_S 10
+#define AGAIN_PAUSE_MS 50
 
 /* ---- one member ---- */
 
@@ -30,30 +35,47 @@ static enum gh_status collided(const struct db_batch *b)
 	return b->failed && b->cmds[b->failed].unique_is_people ? GH_EXISTS : GH_STALE;
 }
 
-static enum gh_status batch_run(struct db_conn *c, struct commit_item *it, int64_t now_us)
+/* What the driver has found becomes the item's. */
+static void settle(struct commit_item *it, int64_t now_us)
 {
-	enum gh_status st = c->drv->batch(c, it->batch, now_us);
+	const struct db_batch *b = it->batch;
 
-	it->done_before = st == GH_EXISTS && it->batch->done_before;
-	it->time_us = it->done_before ? it->batch->done_us : now_us;
-	if (it->done_before)
-		return GH_OK;
-	if (st == GH_OK && it->before)
-		st = it->before(it->before_arg);
-	return st == GH_EXISTS ? collided(it->batch) : st;
+	it->done_before = b->status == GH_OK && b->done_before;
+	it->time_us = it->done_before ? b->done_us : now_us;
+	it->status = b->status == GH_EXISTS ? collided(b) : b->status;
 }
 
-/* Runs under a mark. Whatever the item's status: is the transaction still there for others? */
-static bool item_run(struct db_conn *c, struct commit_item *it, int64_t now_us)
+/* A job, under a mark. Whatever its status: GH_OK, the transaction is there still for others. */
+static enum gh_status job_run(struct db_conn *c, struct commit_item *it, int64_t now_us)
 {
 	enum gh_status st = c->drv->mark(c);
 
 	if (st == GH_OK)
-		st = it->batch ? batch_run(c, it, now_us) : it->job(c, it->arg, now_us);
+		st = it->job(c, it->arg, now_us);
 	it->status = st;
 	if (!c->drv->in_transaction(c))
-		return false;
-	return c->drv->mark_end(c, st == GH_OK) == GH_OK;
+		return st == GH_OK ? GH_DATABASE : st;
+	return c->drv->mark_end(c, st == GH_OK);
+}
+
+/* The batches that lie in a row from *at on; leaves *at behind them. */
+static enum gh_status batches_run(struct db_conn *c, struct commit_item **at, int64_t now_us)
+{
+	struct db_batch *b[GROUP_MAX];
+	struct commit_item *first = *at, *it;
+	unsigned n = 0;
+	enum gh_status st;
+
+	for (it = first; it && it->batch && n < GROUP_MAX; it = it->next) {
+		it->batch->status = GH_OK;
+		it->batch->done_before = false;
+		b[n++] = it->batch;
+	}
+	*at = it;
+	st = c->drv->batches(c, b, n, now_us, !it);
+	for (it = first; it != *at; it = it->next)
+		settle(it, now_us);
+	return st;
 }
 
 /* ---- a transaction ---- */
@@ -69,7 +91,6 @@ static enum gh_status group_run(struct meta_store *m, struct commit_item *items)
 {
 	struct db_conn *c = NULL;
 	enum gh_status st = m->drv->writer(m->db, &c);
-	bool whole = true;
 	int64_t now_us;
 
 	if (st == GH_OK)
@@ -79,13 +100,17 @@ static enum gh_status group_run(struct meta_store *m, struct commit_item *items)
 		return st;
 	}
 	now_us = c->drv->now_us(c);
-	for (struct commit_item *it = items; it && whole; it = it->next) {
-		whole = item_run(c, it, now_us);
-		st = it->status;
+	for (struct commit_item *it = items; it && st == GH_OK;) {
+		if (it->batch) {
+			st = batches_run(c, &it, now_us);
+		} else {
+			st = job_run(c, it, now_us);
+			it = it->next;
+		}
 	}
-	if (!whole) {
+	if (st != GH_OK) {
 		c->drv->rollback(c);
-		return st == GH_OK ? GH_DATABASE : st;
+		return st;
 	}
 	st = c->drv->commit(c);
 	gh_metric_add(GH_M_COMMIT_GROUPS, 0, 1);
@@ -94,9 +119,34 @@ static enum gh_status group_run(struct meta_store *m, struct commit_item *items)
 	return st;
 }
 
-/* Each by itself, on a fresh connection. */
-static void group_again(struct meta_store *m, struct commit_item *items)
+/* Does the database not answer, so that only waiting helps? */
+static bool out_of_reach(enum gh_status st)
 {
+	return st == GH_DATABASE || st == GH_UNKNOWN || st == GH_DEADLINE;
+}
+
+/* One member by itself, on a fresh connection. What may have been committed is asked for by its operation id, by running
+ * it again, until the database answers; if it does not for so long, the outcome stays unknown. */
+static enum gh_status item_again(struct meta_store *m, struct commit_item *it, bool unknown, uint64_t until_ns)
+{
+	const struct timespec pause = { .tv_nsec = AGAIN_PAUSE_MS * 1000000l };
+	enum gh_status st;
+
+	for (;;) {
+		m->drv->writer_reset(m->db);
+		st = group_run(m, it);
+		unknown |= st == GH_UNKNOWN;
+		if (!unknown || !out_of_reach(st))
+			return st;
+		if (gh_mono_ns() > until_ns)
+			return GH_UNKNOWN;
+		nanosleep(&pause, NULL);
+	}
+}
+
+static void group_again(struct meta_store *m, struct commit_item *items, bool unknown)
+{
+	const uint64_t until_ns = gh_mono_ns() + AGAIN_MAX_S * GH_S_NS;
 	struct commit_item *next;
 
 	for (struct commit_item *it = items; it; it = next) {
@@ -104,8 +154,7 @@ static void group_again(struct meta_store *m, struct commit_item *items)
 
 		next = it->next;
 		it->next = NULL;
-		m->drv->writer_reset(m->db);
-		st = group_run(m, it);
+		st = item_again(m, it, unknown, until_ns);
 		if (st != GH_OK)
 			it->status = st;
 		it->next = next;
@@ -130,14 +179,15 @@ static void group_commit(struct meta_store *m, struct commit_item *items)
 		return;
 	}
 	gh_log(GH_LOG_WARN, "meta.group_failed", "status=%s again=one_by_one", gh_status_name(st));
-	group_again(m, items);
+	group_again(m, items, st == GH_UNKNOWN);
 }
 
 /* ---- the queue ---- */
 
 /* Takes the leader's group off the queue. Those whose deadline has passed are told so. Queue locked. */
-static struct commit_item *take(struct commit_queue *q, struct commit_item **ret_late)
+static struct commit_item *take(struct meta_store *m, struct commit_item **ret_late)
 {
+	struct commit_queue *q = &m->queue;
 	struct commit_item *items = NULL, **end = &items;
 	uint64_t now = gh_mono_ns();
 
@@ -145,6 +195,8 @@ static struct commit_item *take(struct commit_queue *q, struct commit_item **ret
 	for (unsigned n = 0; q->head && n < GROUP_MAX;) {
 		struct commit_item *it = q->head;
 
+		if (items && m->drv->jobs_alone && (it->job || items->job))
+			break;
 		q->head = it->next;
 		q->waiting--;
 		it->next = NULL;
@@ -177,15 +229,17 @@ static void tell_all(struct commit_item *items)
 }
 
 /* Until the queue is closed and empty. Queue locked. */
-static struct commit_item *wait_for_some(struct commit_queue *q, struct commit_item **ret_late)
+static struct commit_item *wait_for_some(struct meta_store *m, struct commit_item **ret_late)
 {
+	struct commit_queue *q = &m->queue;
+
 	while (!q->head && !q->closed) {
 		q->idle = true;
 		pthread_cond_broadcast(&q->quiet);
 		pthread_cond_wait(&q->filled, &q->lock);
 	}
 	q->idle = false;
-	return take(q, ret_late);
+	return take(m, ret_late);
 }
 
 static void *committer_main(void *arg)
@@ -200,7 +254,7 @@ static void *committer_main(void *arg)
 	gh_rcu_register(); /* who is told reads what is protected so */
 	gh_rcu_offline();
 	pthread_mutex_lock(&q->lock);
-	while ((items = wait_for_some(q, &late)) || late) {
+	while ((items = wait_for_some(m, &late)) || late) {
 		pthread_mutex_unlock(&q->lock);
 		tell_all(late);
 		if (items) {
@@ -304,8 +358,9 @@ static enum gh_status voyage_begin(struct voyage *v, struct meta_call *c, struct
 {
 	enum gh_status st = plan_make(&v->plan, c->arena, b, &v->batch);
 
-	v->item = (struct commit_item){ .batch = &v->batch, .deadline_ns = c->deadline_ns, .before = b->before,
-					.before_arg = b->before_arg };
+	v->item = (struct commit_item){ .batch = &v->batch, .deadline_ns = c->deadline_ns };
+	v->batch.before = b->before;
+	v->batch.before_arg = b->before_arg;
 	v->b = b;
 	if (st != GH_OK)
 		gh_log(GH_LOG_ERROR, "meta.batch_refused", "op=%s status=%s", c->op ? c->op : "-", gh_status_name(st));

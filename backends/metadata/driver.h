@@ -1,12 +1,13 @@
 /* The driver contract: how the store's statements (sql.h) reach one kind of database. SQL is written once; a driver
- * binds it, runs it and owns the connections. sqlite.c is one.
+ * binds it, runs it and owns the connections. sqlite.c is one, pgsql.c the other.
  *
  * Threads: a connection is held by one thread at a time. There is one writer (its users take turns by themselves:
  * commit.c) and a pool of readers.
  * Errors come back as statuses, are logged here, where they happened, and mean:
  *   GH_EXISTS   a unique key was there already      GH_NOSPACE   disk or database full
  *   GH_DAMAGED  the file is damaged (named in the log)           GH_DEADLINE  the read took too long
- *   GH_DATABASE everything else                     GH_UNKNOWN   from commit only: it may have happened or not
+ *   GH_BUSY     others held a lock for too long
+ *   GH_DATABASE everything else                     GH_UNKNOWN   where a commit was on its way: it may have happened
  */
 #ifndef GH_BACKENDS_METADATA_DRIVER_H
 #define GH_BACKENDS_METADATA_DRIVER_H
@@ -26,7 +27,8 @@ struct db_stmt {
 	const struct db_driver *drv;
 };
 
-/* A value to bind. Bytes stay the caller's until the statement was run. DB_NOW: the time of the transaction. */
+/* A value to bind. Bytes stay the caller's until the statement was run. DB_NOW: the time of the transaction. DB_NULL: bytes
+ * that are not there. */
 enum db_type { DB_I64, DB_BLOB, DB_TEXT, DB_NULL, DB_NOW };
 struct db_value {
 	enum db_type type;
@@ -55,20 +57,32 @@ struct db_batch {
 	unsigned cmd_count;
 	const struct db_cmd *cmds;
 	const struct db_value *values;
+	/* NULL, or asked when all commands have gone well and nothing of it is durable yet; not GH_OK: it did not happen */
+	enum gh_status (*before)(void *arg);
+	void *before_arg;
 	/* results */
+	enum gh_status status;
 	unsigned failed; /* which command gave the status */
-	bool done_before;
+	bool done_before; /* its event was there already: GH_OK, and nothing of it ran again */
 	int64_t done_us; /* when it was */
+};
+
+/* A word in braces of the migrations, and what it is in this database. */
+struct db_word {
+	const char *word, *here;
 };
 
 struct db_driver {
 	const char *name;
+	const struct db_word *words; /* up to a NULL */
+	bool jobs_alone; /* what is no batch has a transaction to itself: it excludes every other writer there is */
 	/* Opens or makes the database and its writing connection (read_only: a reading one in its place). err: what,
 	 * which file, what to do. */
 	enum gh_status (*open)(const struct meta_config *cfg, struct db **ret, char *err);
 	/* After migration: looks at every table's first row, opens the readers, starts what runs beside. */
 	enum gh_status (*start)(struct db *db, char *err);
 	void (*close)(struct db **db);
+	const char *(*label)(struct db *db); /* for messages: which database; without secrets */
 
 	/* A reader, waiting for one until the deadline (0 = none). */
 	enum gh_status (*reader)(struct db *db, uint64_t deadline_ns, struct db_conn **ret);
@@ -102,13 +116,18 @@ struct db_driver {
 	enum gh_status (*mark)(struct db_conn *c);
 	enum gh_status (*mark_end)(struct db_conn *c, bool keep);
 	bool (*in_transaction)(struct db_conn *c); /* an error may have ended it */
-	/* Locks what the batch touches (where there are many writers), then looks whether its event is there: GH_EXISTS
-	 * with done_us, done before. An event's guards need not hold a second time, and no step may run again for it. Then
-	 * the commands, up to the first that fails. */
-	enum gh_status (*batch)(struct db_conn *c, struct db_batch *b, int64_t now_us);
+	/* Runs batches in the writer's transaction, each as if under a mark of its own, so that one that fails sinks alone.
+	 * Locks first what they touch (where there are many writers), then looks for each whether its event is there: done
+	 * before. An event's guards need not hold a second time, and no step may run again for it. Else its commands, up to
+	 * the first that fails, then what is to be asked before. Each batch has its status then.
+	 * last: nothing but commit is called after this, and a driver may have done it already when this returns.
+	 * GH_OK: the transaction is well. Else it is lost as a whole. */
+	enum gh_status (*batches)(struct db_conn *c, struct db_batch **b, unsigned count, int64_t now_us, bool last);
 	int64_t (*now_us)(struct db_conn *c); /* the database's clock */
 
-	/* Schema: several statements, with the words in braces of migrations put into the database's own. */
+	/* Schema: keeps other migrating programs out until the transaction ends. NULL: begin has done that. */
+	enum gh_status (*lock_schema)(struct db_conn *c, char *err);
+	/* Several statements, of a migration; words in braces are this database's by now. */
 	enum gh_status (*exec)(struct db_conn *c, const char *sql, char *err);
 	/* NULL: any table at all. */
 	enum gh_status (*has_table)(struct db_conn *c, const char *name, bool *ret);
@@ -117,6 +136,9 @@ struct db_driver {
 };
 
 extern const struct db_driver db_sqlite;
+#ifdef HAVE_POSTGRESQL
+extern const struct db_driver db_pgsql;
+#endif
 
 /* ---- shorthand ---- */
 

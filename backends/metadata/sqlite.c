@@ -277,14 +277,16 @@ static enum gh_status find_event(struct db_conn *base, struct db_batch *b)
 	b->done_before = st == GH_OK;
 	b->done_us = st == GH_OK ? sq_get_i64(s, 0) : 0;
 	sq_reset(s);
-	return st == GH_OK ? GH_EXISTS : st == GH_END ? GH_OK : st;
+	return st == GH_END ? GH_OK : st;
 }
 
-static enum gh_status sq_batch(struct db_conn *base, struct db_batch *b, int64_t now_us)
+static enum gh_status batch_run(struct db_conn *base, struct db_batch *b, int64_t now_us)
 {
 	enum gh_status st = find_event(base, b);
 
 	b->failed = 0;
+	if (b->done_before)
+		return GH_OK;
 	for (unsigned i = 0; st == GH_OK && i < b->cmd_count; i++) {
 		b->failed = i;
 		st = cmd_run(conn_of(base), b, &b->cmds[i], now_us);
@@ -293,6 +295,23 @@ static enum gh_status sq_batch(struct db_conn *base, struct db_batch *b, int64_t
 	}
 	if (st == GH_OK)
 		gh_crash_point("meta.after_steps");
+	return st == GH_OK && b->before ? b->before(b->before_arg) : st;
+}
+
+static enum gh_status sq_batches(struct db_conn *c, struct db_batch **b, unsigned count, int64_t now_us, bool last)
+{
+	enum gh_status st = GH_OK;
+
+	(void)last;
+	for (unsigned i = 0; st == GH_OK && i < count; i++) {
+		st = sq_mark(c);
+		if (st != GH_OK)
+			return st;
+		b[i]->status = batch_run(c, b[i], now_us);
+		if (!sq_in_transaction(c)) /* an error has ended it under the others */
+			return b[i]->status == GH_OK ? GH_DATABASE : b[i]->status;
+		st = sq_mark_end(c, b[i]->status == GH_OK);
+	}
 	return st;
 }
 
@@ -305,9 +324,11 @@ static int64_t sq_now_us(struct db_conn *c)
 
 const struct db_driver db_sqlite = {
 	.name = "sqlite",
+	.words = sq_words,
 	.open = sq_open,
 	.start = sq_start,
 	.close = sq_close,
+	.label = sq_label,
 	.reader = sq_reader,
 	.reader_done = sq_reader_done,
 	.writer = sq_writer,
@@ -330,7 +351,7 @@ const struct db_driver db_sqlite = {
 	.mark = sq_mark,
 	.mark_end = sq_mark_end,
 	.in_transaction = sq_in_transaction,
-	.batch = sq_batch,
+	.batches = sq_batches,
 	.now_us = sq_now_us,
 	.exec = sq_exec,
 	.has_table = sq_has_table,

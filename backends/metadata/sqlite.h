@@ -62,6 +62,8 @@ void sq_reader_done(struct db *db, struct db_conn *c);
 enum gh_status sq_writer(struct db *db, struct db_conn **ret);
 void sq_writer_reset(struct db *db);
 void sq_writer_idle(struct db *db);
+extern const struct db_word sq_words[];
+const char *sq_label(struct db *db);
 enum gh_status sq_exec(struct db_conn *c, const char *sql, char *err);
 enum gh_status sq_has_table(struct db_conn *c, const char *name, bool *ret);
 enum gh_status sq_check(struct db_conn *c, meta_finding_fn *fn, void *arg);

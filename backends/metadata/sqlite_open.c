@@ -398,41 +398,24 @@ void sq_writer_reset(struct db *db)
 
 /* ---- schema ---- */
 
-/* The words of migrations, in SQLite's. Tables are STRICT: a value of the wrong type is refused, not bent. */
-static const struct {
-	const char *word, *here;
-} words[] = {
+/* Tables are STRICT: a value of the wrong type is refused, not bent. */
+const struct db_word sq_words[] = {
 	{ "{bigint}", "INTEGER" }, { "{blob}", "BLOB" }, { "{text}", "TEXT" }, { "{double}", "REAL" },
 	{ "{keyed}", "STRICT, WITHOUT ROWID" }, { "{plain}", "STRICT" },
 	{ "{mark}", "PRAGMA application_id = " AS_TEXT(APPLICATION_ID) }, /* so that no other database is taken for ours */
+	{ NULL, NULL },
 };
 
-static bool translate(const char *sql, struct gh_buf *out)
+const char *sq_label(struct db *db)
 {
-	while (*sql) {
-		size_t w = 0;
-
-		while (w < sizeof(words) / sizeof(words[0]) && strncmp(sql, words[w].word, strlen(words[w].word)))
-			w++;
-		if (w < sizeof(words) / sizeof(words[0])) {
-			gh_buf_str(out, words[w].here);
-			sql += strlen(words[w].word);
-		} else {
-			gh_buf_char(out, *sql++);
-		}
-	}
-	return !out->failed;
+	return db->path;
 }
 
 enum gh_status sq_exec(struct db_conn *base, const char *sql, char *err)
 {
 	struct sq_conn *c = (struct sq_conn *)base;
-	struct gh_buf text;
-	int rc;
+	int rc = sqlite3_exec(c->h, sql, NULL, NULL, NULL);
 
-	gh_buf_init(&text, 1 << 20);
-	rc = translate(sql, &text) ? sqlite3_exec(c->h, text.data, NULL, NULL, NULL) : SQLITE_NOMEM;
-	gh_buf_fini(&text);
 	if (rc == SQLITE_OK)
 		return GH_OK;
 	open_error(c->db, c->h, rc, err);

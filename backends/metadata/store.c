@@ -4,6 +4,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#ifndef HAVE_POSTGRESQL
+enum gh_status meta_conninfo_check(const char *conninfo, char *err)
+{
+	(void)conninfo;
+	snprintf(err, DB_ERR_MAX, "this gatehouse was built without PostgreSQL; install libpq's development files and build it"
+		 " again, or keep metadata in sqlite");
+	return GH_UNSUPPORTED;
+}
+#endif
+
+static enum gh_status driver_for(const struct meta_config *cfg, const struct db_driver **ret, char *err)
+{
+	*ret = &db_sqlite;
+	if (!cfg->conninfo)
+		return GH_OK;
+#ifdef HAVE_POSTGRESQL
+	*ret = &db_pgsql;
+#endif
+	return meta_conninfo_check(cfg->conninfo, err);
+}
+
 enum gh_status meta_open(const struct meta_config *cfg, struct meta_store **ret, char *err)
 {
 	struct meta_store *m = calloc(1, sizeof(*m));
@@ -15,17 +36,18 @@ enum gh_status meta_open(const struct meta_config *cfg, struct meta_store **ret,
 		snprintf(err, DB_ERR_MAX, "out of memory");
 		return GH_NOMEM;
 	}
-	m->drv = &db_sqlite;
 	m->read_only = cfg->read_only;
-	st = m->drv->open(cfg, &m->db, err);
+	st = driver_for(cfg, &m->drv, err);
+	if (st == GH_OK)
+		st = m->drv->open(cfg, &m->db, err);
 	if (st == GH_OK)
 		st = m->drv->writer(m->db, &c);
 	if (st == GH_OK)
-		st = migrate(c, cfg->read_only, cfg->path, err);
+		st = migrate(c, cfg->read_only, m->drv->label(m->db), err);
 	if (st == GH_OK)
 		st = m->drv->start(m->db, err);
 	if (st == GH_OK && (st = commit_queue_open(m)) != GH_OK)
-		snprintf(err, DB_ERR_MAX, "cannot start the thread that commits to %s", cfg->path);
+		snprintf(err, DB_ERR_MAX, "cannot start the thread that commits to %s", m->drv->label(m->db));
 	if (st != GH_OK) {
 		meta_close(&m);
 		return st;

@@ -21,8 +21,6 @@ struct commit_item {
 	struct db_batch *batch; /* or */
 	db_job_fn *job;
 	void *arg;
-	enum gh_status (*before)(void *arg); /* of a batch; NULL */
-	void *before_arg;
 	uint64_t deadline_ns;
 	/* result, written by the committer before it tells the owner */
 	enum gh_status status;
@@ -51,7 +49,8 @@ struct meta_store {
 };
 
 /* ---- migrate.c ---- */
-GH_MUST_CHECK enum gh_status migrate(struct db_conn *c, bool read_only, const char *path, char *err);
+/* label: the database in messages. */
+GH_MUST_CHECK enum gh_status migrate(struct db_conn *c, bool read_only, const char *label, char *err);
 
 /* ---- commit.c ---- */
 GH_MUST_CHECK enum gh_status commit_queue_open(struct meta_store *m); /* starts the committer */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/meta.h"
 #include "core/run/doorstep.h"
 
 static enum gh_status refuse(const struct config *c, size_t key, char *err, const char *fmt, ...) GH_PRINTF(4, 5);
@@ -101,6 +102,19 @@ static bool is_place(const char *name)
 	return !strcmp(name, "gateway.host") || !strcmp(name, "gateway.pod") || !strcmp(name, "gateway.dc");
 }
 
+/* Is the database told, if there is one? Its form only; what it says is secret. */
+static enum gh_status database_check(const struct config *c, size_t key, char *err)
+{
+	const char *conninfo = config_text(c, config_keys[key].name);
+	char what[CONFIG_ERR_MAX];
+
+	if (strcmp(config_text(c, "metadata"), "postgresql"))
+		return GH_OK;
+	if (!*conninfo)
+		return refuse(c, key, err, "says nothing, but metadata is postgresql; write \"host=HOST dbname=NAME user=NAME\"");
+	return meta_conninfo_check(conninfo, what) ? refuse(c, key, err, "%.280s", what) : GH_OK;
+}
+
 enum gh_status config_check(const struct config *c, char *err)
 {
 	enum gh_status st = GH_OK;
@@ -119,6 +133,8 @@ enum gh_status config_check(const struct config *c, char *err)
 			st = folder_check(c, i, err);
 		else if (is_place(k->name))
 			st = place_check(c, i, err);
+		if (!st && !strcmp(k->name, "postgresql.conninfo"))
+			st = database_check(c, i, err);
 		if (!st && !strcmp(k->name, "data") && !*text)
 			st = refuse(c, i, err, "may not be empty");
 		if (!st && !strcmp(k->name, "breaker.max") && config_number(c, k->name) < config_number(c, "breaker.base"))

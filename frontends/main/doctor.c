@@ -21,6 +21,7 @@
 #include "frontends/main/config.h"
 #include "frontends/main/datadir.h"
 #include "frontends/main/doctor_ports.h"
+#include "frontends/main/house.h"
 
 #define ANSWER_S 5
 
@@ -125,16 +126,17 @@ static void newest_say(struct meta_store *m, json_t *items)
 	gh_arena_free(&call.arena);
 }
 
-static void schema_say(const char *folder, json_t *items)
+static void schema_say(const struct config *cfg, const char *folder, json_t *items)
 {
 	struct datadir d = { .path = (char *)folder };
 	char *path = datadir_join(&d, "meta.db");
 	char err[CONFIG_ERR_MAX] = "";
 	struct meta_store *m = NULL;
-	struct meta_config mc = { .path = path, .read_only = true, .readers = 1 };
+	struct meta_config mc = house_meta_config(cfg, path, true);
 	enum gh_status st;
 
-	if (path && access(path, F_OK)) {
+	mc.readers = 1;
+	if (path && mc.path && access(path, F_OK)) {
 		doctor_say(items, "schema", DOCTOR_OK, NULL, "there is no database yet; serve will make it");
 	} else if (path) {
 		st = meta_open(&mc, &m, err);
@@ -172,7 +174,7 @@ static void look_alone(const struct config *cfg, json_t *items)
 		doctor_say(items, "data", errno == ENOENT ? DOCTOR_OK : DOCTOR_FAIL, "look at the key data, or -D", "%s: %s", folder,
 			   errno == ENOENT ? "it is not there yet; serve will make it" : strerror(errno));
 	} else {
-		schema_say(folder, items);
+		schema_say(cfg, folder, items);
 		doctor_disk(items, folder);
 	}
 	blobs_say(cfg, folder, items);

@@ -76,7 +76,7 @@ int cli_fsck(struct cli *c)
 	st = config_load(c->config, &cfg, err);
 	if (!st && c->dir)
 		st = config_override(cfg, "data", c->dir, "-D", err);
-	if (!st && !is_data(config_text(cfg, "data"), err))
+	if (!st && house_meta_is_embedded(cfg) && !is_data(config_text(cfg, "data"), err))
 		st = GH_NOTFOUND;
 	if (!st)
 		st = datadir_open(config_text(cfg, "data"), true, (uid_t)-1, (gid_t)-1, &dir, err);

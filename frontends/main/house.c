@@ -9,10 +9,32 @@
 #include "core/base/arena.h"
 #include "core/base/id.h"
 
+bool house_meta_is_embedded(const struct config *cfg)
+{
+	return !strcmp(config_text(cfg, "metadata"), "sqlite");
+}
+
+struct meta_config house_meta_config(const struct config *cfg, const char *path, bool read_only)
+{
+	struct meta_config mc = { .read_only = read_only };
+
+	if (house_meta_is_embedded(cfg)) {
+		mc.path = path;
+		mc.readers = (unsigned)config_number(cfg, "sqlite.readers");
+		return mc;
+	}
+	mc.conninfo = config_text(cfg, "postgresql.conninfo");
+	mc.readers = (unsigned)config_number(cfg, "postgresql.readers");
+	mc.connect_ms = (uint32_t)config_number(cfg, "postgresql.connect_timeout");
+	mc.statement_ms = (uint32_t)config_number(cfg, "postgresql.statement_timeout");
+	mc.lock_ms = (uint32_t)config_number(cfg, "postgresql.lock_timeout");
+	return mc;
+}
+
 static enum gh_status meta_start(const struct config *cfg, const struct datadir *dir, bool read_only, struct house *h,
 				 char *err)
 {
-	struct meta_config mc = { .read_only = read_only, .readers = (unsigned)config_number(cfg, "sqlite.readers") };
+	struct meta_config mc;
 	char *path = datadir_join(dir, "meta.db");
 	struct meta_call call = { .op = "start" };
 	uint64_t floor = 0;
@@ -20,7 +42,7 @@ static enum gh_status meta_start(const struct config *cfg, const struct datadir 
 
 	if (!path)
 		return GH_NOMEM;
-	mc.path = path;
+	mc = house_meta_config(cfg, path, read_only);
 	st = meta_open(&mc, &h->meta, err);
 	free(path);
 	if (st || read_only)

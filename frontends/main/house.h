@@ -18,5 +18,8 @@ struct house {
 GH_MUST_CHECK enum gh_status house_open(const struct config *cfg, const struct datadir *dir, bool read_only, struct house *h,
 					char *err);
 void house_close(struct house *h);
+/* What the configuration says about metadata. path: of the embedded database, the caller's. */
+struct meta_config house_meta_config(const struct config *cfg, const char *path, bool read_only);
+bool house_meta_is_embedded(const struct config *cfg);
 
 #endif

@@ -48,6 +48,7 @@ home() {
 }
 home 'microhttpd\.h' 'frontends/(http|webdav|rest|web|admin)/'
 home 'sqlite3\.h' 'backends/metadata/'
+home 'libpq-fe\.h' 'backends/metadata/pgsql'
 home 'libxml/' 'frontends/webdav/'
 home 'yaml\.h' 'frontends/main/'
 home 'event2/' 'core/run/'
@@ -113,8 +114,9 @@ past=$(cd "$GATEHOUSE_SOURCE" && awk -v asked="$asked" '
 # Each of our headers compiles alone.
 cd "$GATEHOUSE_SOURCE" || exit 1
 cc=${CC:-cc}
-flags=$(pkg-config --cflags libmicrohttpd libxml-2.0 jansson 2>/dev/null)
+flags="$(pkg-config --cflags libmicrohttpd libxml-2.0 jansson 2>/dev/null) $(pkg-config --cflags libpq 2>/dev/null)"
 for header in $(find core policy backends frontends -name '*.h' ! -name '*.tbl.h'); do
+	case $header in */pgsql.h) pkg-config --exists libpq || continue ;; esac # may be left out
 	# shellcheck disable=SC2086
 	echo "#include \"$header\"" | $cc -std=gnu17 -D_GNU_SOURCE -I. $flags -fsyntax-only -xc - 2>"$tmp/err" ||
 		complain "$header does not compile alone: $(head -n 3 "$tmp/err")"

@@ -1,6 +1,5 @@
 /* Upkeep: dead blobs and orphans, the trash walker, the ledger's fold, the event log, fsck's findings. */
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
 
 #include "tests/unit/metadata/help.h"
@@ -26,15 +25,9 @@ static void usage_is(uint64_t bytes, uint64_t files)
 	ck_assert_uint_eq(n, files);
 }
 
-/* Straight into the file, past the store. */
 static void damage(const char *sql)
 {
-	sqlite3 *h;
-	char *err = NULL;
-
-	ck_assert_int_eq(sqlite3_open(f.path, &h), SQLITE_OK);
-	ck_assert_msg(sqlite3_exec(h, sql, NULL, NULL, &err) == SQLITE_OK, "%s: %s", sql, err);
-	sqlite3_close(h);
+	fix_sql(&f, sql);
 }
 
 /* ---- blobs ---- */

@@ -1,4 +1,5 @@
-/* What the metadata tests share: a store in a folder of its own, one tenant, batches in a line. */
+/* What the metadata tests share: a store in a folder of its own, or, where GATEHOUSE_TEST_POSTGRESQL says so, in a schema of
+ * its own; one tenant, batches in a line. */
 #ifndef TESTS_UNIT_METADATA_HELP_H
 #define TESTS_UNIT_METADATA_HELP_H
 
@@ -18,12 +19,18 @@
 #include "core/base/log.h"
 #include "core/meta.h"
 
+#include <sqlite3.h>
+#ifdef HAVE_POSTGRESQL
+#include "tests/unit/metadata/help_pgsql.h"
+#endif
+
 #define TENANT 1000ull
 #define ROOT 1001ull
 #define TRASH 1002ull
 
 struct fix {
 	char dir[96], path[128];
+	char conninfo[512]; /* "": in the file */
 	struct meta_store *m;
 	struct gh_arena *a;
 	struct meta_call call;
@@ -44,7 +51,7 @@ struct fix {
 
 static inline void fix_open(struct fix *f)
 {
-	struct meta_config cfg = { .path = f->path, .readers = 3 };
+	struct meta_config cfg = { .path = f->path, .readers = 3, .conninfo = f->conninfo[0] ? f->conninfo : NULL };
 	char err[512];
 	enum gh_status st = meta_open(&cfg, &f->m, err);
 
@@ -88,6 +95,10 @@ static inline void fix_new(struct fix *f)
 	snprintf(f->dir, sizeof(f->dir), "%s/gh-meta-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(f->dir));
 	snprintf(f->path, sizeof(f->path), "%s/meta.db", f->dir);
+#ifdef HAVE_POSTGRESQL
+	if (pg_conninfo())
+		pg_schema_new(f->conninfo, sizeof(f->conninfo));
+#endif
 	gh_id_init(1, 0);
 	f->a = gh_arena_new(64u << 20);
 	f->call = (struct meta_call){ .arena = f->a, .op = "test" };
@@ -117,11 +128,32 @@ static inline unsigned fix_check(struct fix *f)
 
 #define SOUND(f) ck_assert_msg(fix_check(f) == 0 && (f)->other == 0, "fsck: %s", (f)->last)
 
+/* Straight into the database, past the store. Bytes are written x'61'. */
+static inline void fix_sql(struct fix *f, const char *sql)
+{
+	sqlite3 *h;
+	char *err = NULL;
+
+#ifdef HAVE_POSTGRESQL
+	if (f->conninfo[0]) {
+		pg_run(f->conninfo, sql);
+		return;
+	}
+#endif
+	ck_assert_msg(sqlite3_open(f->path, &h) == SQLITE_OK, "%s", f->path);
+	ck_assert_msg(sqlite3_exec(h, sql, NULL, NULL, &err) == SQLITE_OK, "%s: %s", sql, err);
+	sqlite3_close(h);
+}
+
 static inline void fix_free(struct fix *f)
 {
 	char cmd[160];
 
 	meta_close(&f->m);
+#ifdef HAVE_POSTGRESQL
+	if (f->conninfo[0])
+		pg_schema_drop(f->conninfo);
+#endif
 	gh_arena_free(&f->a);
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", f->dir);
 	if (system(cmd))

@@ -1,0 +1,331 @@
+/* The PostgreSQL driver: a group of batches as one pipeline, in which the server decides alone what sinks, so that however
+ * many members a group has, it is one round trip (and COMMIT another, where somebody has to be asked before).
+ *
+ *   BEGIN  LOCKS                                                    Sync
+ *   SAVEPOINT m0   SEEN EVENT STEP...   SAVEPOINT m0                Sync
+ *   ROLLBACK TO m0  RELEASE m0   SAVEPOINT m1 ...  SAVEPOINT m1     Sync
+ *   ROLLBACK TO m1  RELEASE m1   COMMIT                             Sync
+ *
+ * A second savepoint of the same name hides the first. So where a member went well, ROLLBACK TO falls back to where it has
+ * ended, and undoes nothing; where it failed, everything up to the Sync was skipped, the second savepoint with it, and it
+ * falls back to before the member. RELEASE takes away the innermost of that name. For that to work failure has to be an
+ * error there: commands that must change one row are sent strict.
+ *
+ * A group of one needs no mark: if it fails, COMMIT is a rollback.
+ *
+ * Locks are the group's, taken before anything is looked at, all in one statement and in the order of their keys, so that
+ * writers of several gateways cannot wait for each other in a circle. Each batch: the house shared (jobs take it exclusive),
+ * its tenant's gate shared or exclusive, its name slots exclusive.
+ */
+#include "backends/metadata/pgsql.h"
+
+#include "core/base/buf.h"
+#include "core/base/clock.h"
+#include "core/base/crash.h"
+#include "core/base/hash.h"
+
+#include <endian.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- locks ---- */
+
+#define HOUSE_LOCK 0 /* the first in the order: whoever has it exclusive waits for all others, and they for it */
+
+struct lock {
+	int64_t key;
+	bool exclusive;
+};
+
+/* Every gateway has to come to the same numbers. Two names that fall on one only wait for each other. */
+static int64_t key_of(uint64_t tenant, uint64_t parent, const char *name)
+{
+	static const struct gh_sipkey fixed = { 0x6761746568617573ull, 0x6d65746164617461ull };
+	const uint64_t all[3] = { tenant, parent, name ? gh_siphash(&fixed, name, strlen(name)) : 0 };
+
+	return (int64_t)(gh_siphash(&fixed, all, sizeof(all)) >> 1) | 1;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct lock *x = a, *y = b;
+
+	if (x->key != y->key)
+		return x->key < y->key ? -1 : 1;
+	return (int)y->exclusive - (int)x->exclusive; /* of two, the exclusive one is kept: no upgrades */
+}
+
+static unsigned locks_of(struct db_batch **b, unsigned count, struct lock *locks)
+{
+	unsigned n = 0, kept = 1;
+
+	locks[n++] = (struct lock){ HOUSE_LOCK, false };
+	for (unsigned i = 0; i < count; i++) {
+		locks[n++] = (struct lock){ key_of(b[i]->tenant, 0, NULL), b[i]->gate_exclusive };
+		for (unsigned k = 0; k < b[i]->slot_count; k++)
+			locks[n++] = (struct lock){ key_of(b[i]->tenant, b[i]->slots[k].parent, b[i]->slots[k].key), true };
+	}
+	qsort(locks, n, sizeof(*locks), by_key);
+	for (unsigned i = 1; i < n; i++)
+		if (locks[i].key != locks[kept - 1].key)
+			locks[kept++] = locks[i];
+	return kept;
+}
+
+static bool send_locks(struct pg_conn *c, struct db_batch **b, unsigned count)
+{
+	const unsigned most = 1 + count * (1 + META_SLOTS_MAX);
+	struct lock *locks = malloc(most * sizeof(*locks));
+	struct gh_buf keys, exclusive;
+	bool ok = locks != NULL;
+
+	gh_buf_init(&keys, most * 24);
+	gh_buf_init(&exclusive, most * 4);
+	for (unsigned i = 0, n = ok ? locks_of(b, count, locks) : 0; i < n; i++) {
+		gh_buf_char(&keys, i ? ',' : '{');
+		gh_buf_u64(&keys, (unsigned long long)locks[i].key);
+		gh_buf_char(&exclusive, i ? ',' : '{');
+		gh_buf_char(&exclusive, locks[i].exclusive ? 't' : 'f');
+	}
+	gh_buf_char(&keys, '}');
+	gh_buf_char(&exclusive, '}');
+	ok = ok && !keys.failed && !exclusive.failed && pg_send_locks(c, keys.data, exclusive.data);
+	gh_buf_fini(&keys);
+	gh_buf_fini(&exclusive);
+	free(locks);
+	return ok;
+}
+
+bool pg_lock_house(struct pg_conn *c)
+{
+	return pg_defer(c, "SELECT pg_advisory_xact_lock(0)");
+}
+
+/* ---- sending ---- */
+
+static struct pg_stmt *stmt_of(struct pg_conn *c, enum sql_id id)
+{
+	struct db_stmt *s = NULL;
+
+	if (pg_prepare(&c->base, id, &s) != GH_OK)
+		pg_lose(c, sql_rows[id].name, "out of memory");
+	return (struct pg_stmt *)s;
+}
+
+/* Before any member: one that fails would have the server skip what the others need. */
+static bool parse_all(struct pg_conn *c, struct db_batch **b, unsigned count)
+{
+	bool ok = true;
+
+	for (unsigned i = 0; ok && i < count; i++) {
+		struct pg_stmt *s = stmt_of(c, SQL_EVENT_TIME);
+
+		ok = s && pg_parse(c, s, false, b[i]->values, 2);
+		for (unsigned k = 0; ok && k < b[i]->cmd_count; k++) {
+			const struct db_cmd *cmd = &b[i]->cmds[k];
+
+			s = stmt_of(c, cmd->sql);
+			ok = s && pg_parse(c, s, cmd->exactly_one, b[i]->values + cmd->first, cmd->count);
+		}
+	}
+	return ok;
+}
+
+static bool send_member(struct pg_conn *c, const struct db_batch *b, unsigned member, int64_t now_us)
+{
+	const struct pg_expected seen = { .kind = PG_EXPECT_SEEN, .member = member };
+	bool ok = pg_send(c, stmt_of(c, SQL_EVENT_TIME), b->values, 2, now_us, seen);
+
+	for (unsigned k = 0; ok && k < b->cmd_count; k++) {
+		const struct db_cmd *cmd = &b->cmds[k];
+		const struct pg_expected change = { PG_EXPECT_CHANGE, cmd->exactly_one, member, k };
+
+		ok = pg_send(c, stmt_of(c, cmd->sql), b->values + cmd->first, cmd->count, now_us, change);
+	}
+	return ok;
+}
+
+/* "SAVEPOINT m7" and its kind. */
+static bool send_mark(struct pg_conn *c, const char *verb, unsigned member, enum pg_expect kind)
+{
+	char control[PG_CONTROL_MAX];
+
+	snprintf(control, sizeof(control), "%s m%u", verb, member);
+	return pg_send_control(c, control, kind);
+}
+
+static bool send_marked(struct pg_conn *c, const struct db_batch *b, unsigned member, int64_t now_us)
+{
+	return send_mark(c, "SAVEPOINT", member, PG_EXPECT_NOTHING) && send_member(c, b, member, now_us) &&
+	       send_mark(c, "SAVEPOINT", member, PG_EXPECT_MARK) && pg_send_sync(c) &&
+	       send_mark(c, "ROLLBACK TO", member, PG_EXPECT_NOTHING) && send_mark(c, "RELEASE", member, PG_EXPECT_NOTHING);
+}
+
+/* Members from..count, marked, or the only one there is. */
+static bool send_group(struct pg_conn *c, struct db_batch **b, unsigned from, unsigned count, int64_t now_us, bool marked)
+{
+	bool ok = true;
+
+	if (!marked)
+		return send_member(c, b[0], 0, now_us) && pg_send_sync(c);
+	ok = pg_send_sync(c);
+	for (unsigned i = from; ok && i < count; i++)
+		ok = send_marked(c, b[i], i, now_us);
+	return ok;
+}
+
+/* ---- what became of it ---- */
+
+static void note_seen(struct db_batch *b, const PGresult *r)
+{
+	uint64_t us;
+
+	if (PQntuples(r) == 0)
+		return;
+	memcpy(&us, PQgetvalue(r, 0, 0), sizeof(us));
+	b->done_before = true;
+	b->done_us = (int64_t)be64toh(us);
+}
+
+static void note_change(struct pg_conn *c, struct db_batch *b, const struct pg_expected *e, PGresult *r)
+{
+	switch (PQresultStatus(r)) {
+	case PGRES_FATAL_ERROR:
+		if (b->status == GH_OK) {
+			b->status = pg_fail(c, r, sql_rows[e->kind == PG_EXPECT_SEEN ? SQL_EVENT_TIME : b->cmds[e->cmd].sql].name);
+			b->failed = e->cmd;
+		}
+		break;
+	case PGRES_PIPELINE_ABORTED:
+		break;
+	default:
+		if (e->kind == PG_EXPECT_SEEN)
+			note_seen(b, r);
+		else
+			c->changed_total += e->strict ? 1 : strtoull(PQcmdTuples(r), NULL, 10);
+	}
+}
+
+/* What is no member's has to go well. */
+static enum gh_status note_control(struct pg_conn *c, const struct pg_expected *e, PGresult *r, bool sunk)
+{
+	switch (PQresultStatus(r)) {
+	case PGRES_FATAL_ERROR:
+		return pg_fail(c, r, "group");
+	case PGRES_PIPELINE_ABORTED:
+		return e->kind == PG_EXPECT_MARK ? GH_OK : GH_DATABASE;
+	default:
+		/* In a transaction that has failed COMMIT says ROLLBACK: well for one that is alone, and sank. */
+		return e->kind == PG_EXPECT_COMMIT && !sunk && strcmp(PQcmdStatus(r), "COMMIT") ? GH_DATABASE : GH_OK;
+	}
+}
+
+/* GH_OK: each member has its status. */
+static enum gh_status receive(struct pg_conn *c, struct db_batch **b, bool marked)
+{
+	enum gh_status first = GH_OK, st;
+	struct pg_expected e;
+	PGresult *r;
+
+	while ((st = pg_next(c, &e, &r)) == GH_OK) {
+		if (e.kind == PG_EXPECT_SEEN || e.kind == PG_EXPECT_CHANGE) {
+			note_change(c, b[e.member], &e, r);
+		} else if (first == GH_OK) {
+			first = note_control(c, &e, r, !marked && b[0]->status != GH_OK);
+		}
+		PQclear(r);
+	}
+	return st == GH_END ? first : st;
+}
+
+/* Done before: its event could not be put in a second time, and nothing else of it ran. */
+static void forgive_done(struct db_batch *b)
+{
+	if (b->done_before && b->status != GH_OK && b->failed == 0)
+		b->status = GH_OK;
+}
+
+/* Who wants to be asked before it is durable. Returns the first that does not agree; count: all do. */
+static unsigned ask_before(struct db_batch **b, unsigned from, unsigned count)
+{
+	for (unsigned i = from; i < count; i++) {
+		if (b[i]->status != GH_OK || b[i]->done_before || !b[i]->before)
+			continue;
+		b[i]->status = b[i]->before(b[i]->before_arg);
+		if (b[i]->status != GH_OK)
+			return i;
+	}
+	return count;
+}
+
+/* One that did not agree, and all that ran after it on top of it. */
+static bool take_back(struct pg_conn *c, unsigned member, bool marked)
+{
+	if (!marked) /* it was the only one */
+		return pg_defer(c, "ROLLBACK") && pg_defer(c, "BEGIN");
+	return send_mark(c, "ROLLBACK TO", member, PG_EXPECT_NOTHING) && send_mark(c, "RELEASE", member, PG_EXPECT_NOTHING);
+}
+
+/* ---- a group ---- */
+
+static bool nobody_is_asked(struct db_batch **b, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (b[i]->before)
+			return false;
+	return true;
+}
+
+static enum gh_status group(struct pg_conn *c, struct db_batch **b, unsigned from, unsigned count, int64_t now_us,
+			    bool commit_too)
+{
+	const bool marked = count > 1;
+	enum gh_status st;
+
+	if (commit_too)
+		gh_crash_point("meta.before_commit");
+	for (unsigned i = from; i < count; i++) { /* a second time perhaps: on top of another past */
+		b[i]->status = GH_OK;
+		b[i]->failed = 0;
+		b[i]->done_before = false;
+	}
+	if (!send_group(c, b, from, count, now_us, marked))
+		return GH_DATABASE; /* COMMIT never left */
+	if (commit_too && !pg_send_control(c, "COMMIT", PG_EXPECT_COMMIT))
+		return GH_DATABASE;
+	(void)pg_send_sync(c);
+	st = receive(c, b, marked);
+	if (!marked && !commit_too && st == GH_OK && b[0]->status != GH_OK && !take_back(c, 0, false))
+		return GH_DATABASE;
+	for (unsigned i = from; i < count; i++)
+		forgive_done(b[i]);
+	if (commit_too && c->lost)
+		return GH_UNKNOWN;
+	if (st == GH_OK)
+		gh_crash_point(commit_too ? "meta.after_commit" : "meta.after_steps");
+	c->committed = commit_too && st == GH_OK;
+	return st;
+}
+
+enum gh_status pg_batches(struct db_conn *base, struct db_batch **b, unsigned count, int64_t now_us, bool last)
+{
+	struct pg_conn *c = (struct pg_conn *)base;
+	const bool commit_too = last && nobody_is_asked(b, count);
+	unsigned from = 0;
+
+	if (!parse_all(c, b, count) || !pg_send_deferred(c) || !send_locks(c, b, count))
+		return GH_DATABASE;
+	while (from < count) {
+		enum gh_status st = group(c, b, from, count, now_us, commit_too);
+		unsigned failed;
+
+		if (st != GH_OK)
+			return st;
+		failed = ask_before(b, from, count);
+		if (failed < count && !take_back(c, failed, count > 1))
+			return GH_DATABASE;
+		from = failed + 1;
+	}
+	return GH_OK;
+}

@@ -1,0 +1,302 @@
+/* The PostgreSQL driver: statements that are run one by one (reading, and jobs of the writer), and transactions. Called
+ * through db_pgsql.
+ *
+ * A statement is one round trip: it is sent when it is first stepped, with whatever was put off before it, and all of its
+ * rows come back at once; every statement of the store bounds how many there are, or is about what memory holds anyway.
+ */
+#include "backends/metadata/pgsql.h"
+
+#include "core/base/clock.h"
+#include "core/base/crash.h"
+
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct pg_conn *conn_of(struct db_conn *c)
+{
+	return (struct pg_conn *)c;
+}
+
+static struct pg_stmt *stmt_of(struct db_stmt *s)
+{
+	return (struct pg_stmt *)s;
+}
+
+/* ---- statements ---- */
+
+enum gh_status pg_prepare(struct db_conn *base, enum sql_id id, struct db_stmt **ret)
+{
+	struct pg_conn *c = conn_of(base);
+	struct pg_stmt *s = c->stmts[id];
+
+	if (!s) {
+		s = calloc(1, sizeof(*s));
+		if (!s)
+			return GH_NOMEM;
+		s->base.drv = &db_pgsql;
+		s->conn = c;
+		s->id = id;
+		c->stmts[id] = s;
+	}
+	s->count = 0;
+	*ret = &s->base;
+	return GH_OK;
+}
+
+void pg_stmts_free(struct pg_conn *c)
+{
+	for (unsigned i = 0; i < SQL_COUNT; i++) {
+		if (c->stmts[i])
+			PQclear(c->stmts[i]->rows);
+		free(c->stmts[i]);
+	}
+}
+
+static void pg_bind(struct db_stmt *base, unsigned index, const struct db_value *v)
+{
+	struct pg_stmt *s = stmt_of(base);
+
+	GH_ASSERT(index >= 1 && index <= PG_VALUES_MAX);
+	s->values[index - 1] = *v;
+	if (index > s->count)
+		s->count = index;
+}
+
+static void pg_reset(struct db_stmt *base)
+{
+	struct pg_stmt *s = stmt_of(base);
+
+	PQclear(s->rows);
+	s->rows = NULL;
+}
+
+static enum gh_status run(struct pg_conn *c, struct pg_stmt *s)
+{
+	const struct pg_expected rows = { .kind = PG_EXPECT_ROWS };
+	enum gh_status first = GH_OK, st;
+	struct pg_expected e;
+	PGresult *r;
+
+	(void)(pg_send_deferred(c) && pg_send(c, s, s->values, s->count, 0, rows) && pg_send_sync(c));
+	while ((st = pg_next(c, &e, &r)) == GH_OK) {
+		const ExecStatusType what = PQresultStatus(r);
+
+		if (what == PGRES_FATAL_ERROR && first == GH_OK && e.kind != PG_EXPECT_STALE)
+			first = pg_fail(c, r, sql_rows[s->id].name);
+		if (e.kind == PG_EXPECT_ROWS && (what == PGRES_TUPLES_OK || what == PGRES_COMMAND_OK)) {
+			c->changed = (uint64_t)strtoull(PQcmdTuples(r), NULL, 10);
+			c->changed_total += what == PGRES_COMMAND_OK ? c->changed : 0;
+			s->rows = r;
+		} else {
+			PQclear(r);
+		}
+	}
+	if (st != GH_END)
+		return st;
+	if (first != GH_OK)
+		pg_reset(&s->base);
+	return first;
+}
+
+static enum gh_status pg_step(struct db_stmt *base)
+{
+	struct pg_stmt *s = stmt_of(base);
+
+	if (!s->rows) {
+		enum gh_status st = run(s->conn, s);
+
+		if (st != GH_OK)
+			return st;
+		s->row = -1;
+	}
+	return ++s->row < PQntuples(s->rows) ? GH_OK : GH_END;
+}
+
+static int64_t pg_get_i64(struct db_stmt *base, unsigned column)
+{
+	struct pg_stmt *s = stmt_of(base);
+	const char *p = PQgetvalue(s->rows, s->row, (int)column);
+	uint64_t wide;
+	uint32_t narrow;
+
+	/* A constant in a statement is an int, a column a bigint. */
+	switch (PQgetlength(s->rows, s->row, (int)column)) {
+	case 8:
+		memcpy(&wide, p, 8);
+		return (int64_t)be64toh(wide);
+	case 4:
+		memcpy(&narrow, p, 4);
+		return (int32_t)be32toh(narrow);
+	}
+	return 0;
+}
+
+static const void *pg_get_bytes(struct db_stmt *base, unsigned column, size_t *ret_len)
+{
+	struct pg_stmt *s = stmt_of(base);
+
+	*ret_len = (size_t)PQgetlength(s->rows, s->row, (int)column);
+	return PQgetvalue(s->rows, s->row, (int)column);
+}
+
+static bool pg_is_null(struct db_stmt *base, unsigned column)
+{
+	struct pg_stmt *s = stmt_of(base);
+
+	return PQgetisnull(s->rows, s->row, (int)column);
+}
+
+static uint64_t pg_changes(struct db_conn *c)
+{
+	return conn_of(c)->changed;
+}
+
+static uint64_t pg_changes_total(struct db_conn *c)
+{
+	return conn_of(c)->changed_total;
+}
+
+/* ---- transactions ---- */
+
+static enum gh_status put_off(struct pg_conn *c, const char *control)
+{
+	return pg_defer(c, control) ? GH_OK : GH_DATABASE;
+}
+
+static enum gh_status pg_snapshot(struct db_conn *base)
+{
+	conn_of(base)->begun = true;
+	return put_off(conn_of(base), "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+}
+
+/* Nobody waits for a snapshot to end; its answer is taken off when the connection is next used. */
+static void pg_snapshot_end(struct db_conn *base)
+{
+	struct pg_conn *c = conn_of(base);
+	bool was_sent = c->begun && !c->deferred_count;
+
+	c->begun = false;
+	c->deferred_count = 0;
+	if (was_sent && pg_send_control(c, "COMMIT", PG_EXPECT_STALE) && pg_send_sync(c) && PQflush(c->h) < 0)
+		pg_lose(c, "COMMIT", PQerrorMessage(c->h));
+}
+
+static enum gh_status pg_begin(struct db_conn *base)
+{
+	struct pg_conn *c = conn_of(base);
+
+	gh_crash_point("meta.before_begin");
+	c->begun = true;
+	c->committed = false;
+	c->deadline_ns = gh_mono_ns() + (c->db->statement_ms + c->db->lock_ms) * GH_MS_NS;
+	return put_off(c, "BEGIN ISOLATION LEVEL READ COMMITTED");
+}
+
+/* Did the server say that it committed? In a transaction that has failed, COMMIT is a rollback and says so. */
+static enum gh_status commit_answer(struct pg_conn *c)
+{
+	enum gh_status first = GH_OK, st;
+	struct pg_expected e;
+	PGresult *r;
+
+	while ((st = pg_next(c, &e, &r)) == GH_OK) {
+		if (PQresultStatus(r) == PGRES_FATAL_ERROR && first == GH_OK)
+			first = pg_fail(c, r, "COMMIT");
+		else if (e.kind == PG_EXPECT_COMMIT && first == GH_OK && strcmp(PQcmdStatus(r), "COMMIT"))
+			first = GH_DATABASE;
+		PQclear(r);
+	}
+	return st == GH_END ? first : st;
+}
+
+static enum gh_status pg_commit(struct db_conn *base)
+{
+	struct pg_conn *c = conn_of(base);
+	enum gh_status st;
+
+	c->begun = false;
+	if (c->committed)
+		return GH_OK;
+	gh_crash_point("meta.before_commit");
+	if (!pg_send_deferred(c) || !pg_send_control(c, "COMMIT", PG_EXPECT_COMMIT) || !pg_send_sync(c))
+		return GH_DATABASE; /* it never left */
+	st = commit_answer(c);
+	if (st == GH_OK)
+		gh_crash_point("meta.after_commit");
+	return c->lost ? GH_UNKNOWN : st;
+}
+
+void pg_rollback(struct db_conn *base)
+{
+	struct pg_conn *c = conn_of(base);
+
+	c->begun = false;
+	c->deferred_count = 0;
+	if (c->lost)
+		return;
+	if (pg_drain(c, "rollback") == GH_OK && PQtransactionStatus(c->h) == PQTRANS_IDLE)
+		return;
+	if (pg_send_control(c, "ROLLBACK", PG_EXPECT_NOTHING) && pg_send_sync(c))
+		(void)pg_drain(c, "rollback"); /* logged; the writer is then thrown away */
+}
+
+/* Marks are for jobs, which say not what they touch: they have the house to themselves. */
+static enum gh_status pg_mark(struct db_conn *base)
+{
+	struct pg_conn *c = conn_of(base);
+
+	return pg_lock_house(c) ? put_off(c, "SAVEPOINT job") : GH_DATABASE;
+}
+
+static enum gh_status pg_mark_end(struct db_conn *base, bool keep)
+{
+	struct pg_conn *c = conn_of(base);
+
+	if (!keep && put_off(c, "ROLLBACK TO job") != GH_OK)
+		return GH_DATABASE;
+	return put_off(c, "RELEASE job");
+}
+
+static bool pg_in_transaction(struct db_conn *base)
+{
+	return conn_of(base)->begun && !conn_of(base)->lost;
+}
+
+const struct db_driver db_pgsql = {
+	.name = "postgresql",
+	.words = pg_words,
+	.jobs_alone = true,
+	.open = pg_open,
+	.start = pg_start,
+	.close = pg_close,
+	.label = pg_label,
+	.reader = pg_reader,
+	.reader_done = pg_reader_done,
+	.writer = pg_writer,
+	.writer_reset = pg_writer_reset,
+	.writer_idle = pg_writer_idle,
+	.prepare = pg_prepare,
+	.bind = pg_bind,
+	.step = pg_step,
+	.get_i64 = pg_get_i64,
+	.get_bytes = pg_get_bytes,
+	.is_null = pg_is_null,
+	.reset = pg_reset,
+	.changes = pg_changes,
+	.changes_total = pg_changes_total,
+	.snapshot = pg_snapshot,
+	.snapshot_end = pg_snapshot_end,
+	.begin = pg_begin,
+	.commit = pg_commit,
+	.rollback = pg_rollback,
+	.mark = pg_mark,
+	.mark_end = pg_mark_end,
+	.in_transaction = pg_in_transaction,
+	.batches = pg_batches,
+	.now_us = pg_now_us,
+	.lock_schema = pg_lock_schema,
+	.exec = pg_exec,
+	.has_table = pg_has_table,
+	.check = pg_check,
+};

@@ -1,0 +1,420 @@
+/* The PostgreSQL driver: the store's other tests all over again on a server of its own, and what only a server can do: go
+ * away, come back, make others wait, have several writers. One private cluster for all of it (tests/lib/pgcluster.sh). */
+#include <errno.h>
+#include <libgen.h>
+#include <pthread.h>
+#include <sys/wait.h>
+
+#include "backends/metadata/store.h"
+#include "tests/unit/metadata/help.h"
+
+static char cluster[64], programs[512];
+static struct fix f;
+
+static void setup(void)
+{
+	fix_new(&f);
+}
+
+static void teardown(void)
+{
+	fix_free(&f);
+}
+
+/* "start" prints the conninfo, which becomes everybody's. Gives the script's exit status. */
+static int cluster_do(const char *verb, const char *setting)
+{
+	const char *src = getenv("srcdir");
+	char cmd[1024], line[256] = "";
+	FILE *p;
+	int status;
+
+	snprintf(cmd, sizeof(cmd), "%s/tests/lib/pgcluster.sh %s %s %s", src ? src : ".", verb, cluster, setting);
+	p = popen(cmd, "r");
+	if (!p)
+		return 1;
+	if (fgets(line, sizeof(line), p)) {
+		line[strcspn(line, "\n")] = '\0';
+		setenv("GATEHOUSE_TEST_POSTGRESQL", line, 1);
+	}
+	status = pclose(p);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+/* ---- the same tests ---- */
+
+static const char *const same[] = { "check_commit", "check_read", "check_people", "check_settings", "check_quota",
+				    "check_upkeep" };
+
+START_TEST(what_holds_in_a_file_holds_on_a_server)
+{
+	char path[640];
+
+	snprintf(path, sizeof(path), "%s/%s", programs, same[_i]);
+	if (access(path, X_OK)) { /* libtool's and a plain build have them side by side */
+		ck_abort_msg("%s: %s", path, strerror(errno));
+	}
+	ck_assert_msg(system(path) == 0, "%s fails on PostgreSQL", same[_i]);
+}
+END_TEST
+
+/* ---- schemas ---- */
+
+struct columns {
+	char text[32768];
+	size_t len;
+};
+
+static void add_column(struct columns *c, const char *table, const char *column, const char *type)
+{
+	static const char *const names[][2] = { { "INTEGER", "bigint" }, { "BLOB", "bytea" }, { "TEXT", "text" } };
+
+	for (unsigned i = 0; i < 3; i++)
+		if (!strcmp(type, names[i][0]))
+			type = names[i][1];
+	c->len += (size_t)snprintf(c->text + c->len, sizeof(c->text) - c->len, "%s.%s %s\n", table, column, type);
+}
+
+static void columns_of_file(struct columns *c)
+{
+	char path[160], err[DB_ERR_MAX];
+	struct meta_config cfg = { .path = path };
+	struct meta_store *m;
+	sqlite3_stmt *st;
+	sqlite3 *h;
+
+	snprintf(path, sizeof(path), "%s/other.db", f.dir);
+	OK(meta_open(&cfg, &m, err));
+	meta_close(&m);
+	ck_assert_int_eq(sqlite3_open(path, &h), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_prepare_v2(h, "SELECT m.name, c.name, c.type FROM sqlite_schema m, pragma_table_info(m.name) c"
+					       " WHERE m.type = 'table' ORDER BY m.name, c.cid", -1, &st, NULL), SQLITE_OK);
+	while (sqlite3_step(st) == SQLITE_ROW)
+		add_column(c, (const char *)sqlite3_column_text(st, 0), (const char *)sqlite3_column_text(st, 1),
+			   (const char *)sqlite3_column_text(st, 2));
+	sqlite3_finalize(st);
+	sqlite3_close(h);
+}
+
+static void columns_of_server(struct columns *c)
+{
+	PGconn *h = PQconnectdb(f.conninfo);
+	PGresult *r = PQexec(h, "SELECT table_name, column_name, data_type FROM information_schema.columns"
+				" WHERE table_schema = current_schema() ORDER BY table_name COLLATE \"C\", ordinal_position");
+
+	ck_assert_int_eq(PQresultStatus(r), PGRES_TUPLES_OK);
+	for (int i = 0; i < PQntuples(r); i++)
+		add_column(c, PQgetvalue(r, i, 0), PQgetvalue(r, i, 1), PQgetvalue(r, i, 2));
+	PQclear(r);
+	PQfinish(h);
+}
+
+START_TEST(both_databases_get_the_same_tables_and_columns)
+{
+	static struct columns file, server;
+
+	columns_of_file(&file);
+	columns_of_server(&server);
+	ck_assert_uint_gt(file.len, 1000);
+	ck_assert_str_eq(file.text, server.text);
+}
+END_TEST
+
+/* Opens the store again after sql; what it says. */
+static enum gh_status open_after(const char *sql, char *err)
+{
+	struct meta_config cfg = { .conninfo = f.conninfo };
+	struct meta_store *m;
+	enum gh_status st;
+
+	fix_sql(&f, sql);
+	st = meta_open(&cfg, &m, err);
+	if (st == GH_OK)
+		meta_close(&m);
+	return st;
+}
+
+START_TEST(a_schema_that_is_not_this_programs_is_refused_in_words)
+{
+	char err[DB_ERR_MAX];
+
+	IS(GH_UNSUPPORTED, open_after("INSERT INTO schema_version VALUES (9999, '9999_later', 0)", err));
+	ck_assert_msg(strstr(err, "9999") && strstr(err, "newer") && strstr(err, "gatehouse@"), "%s", err);
+	IS(GH_DAMAGED, open_after("DELETE FROM schema_version WHERE version = 9999; DROP TABLE usage_month", err));
+	ck_assert_msg(strstr(err, "usage_month") && strstr(err, "missing"), "%s", err);
+	IS(GH_DATABASE, open_after("DELETE FROM schema_version WHERE version = 3", err));
+	ck_assert_msg(strstr(err, "already exists"), "%s", err);
+	IS(GH_DAMAGED, open_after("DROP TABLE schema_version", err));
+	ck_assert_msg(strstr(err, "another program"), "%s", err);
+}
+END_TEST
+
+START_TEST(a_migration_that_was_cut_off_is_taken_up)
+{
+	char err[DB_ERR_MAX];
+
+	OK(open_after("DELETE FROM schema_version WHERE version = 3; DROP TABLE usage_month, usage_change, usage_user,"
+		      " quota_lease", err));
+}
+END_TEST
+
+static void *open_one(void *arg)
+{
+	struct meta_config cfg = { .conninfo = f.conninfo };
+	struct meta_store *m = NULL;
+	char err[DB_ERR_MAX];
+
+	*(enum gh_status *)arg = meta_open(&cfg, &m, err);
+	meta_close(&m);
+	return NULL;
+}
+
+START_TEST(gateways_that_start_together_migrate_once)
+{
+	enum gh_status st[4];
+	pthread_t t[4];
+
+	fix_sql(&f, "DO $$BEGIN EXECUTE 'DROP SCHEMA ' || current_schema() || ' CASCADE; CREATE SCHEMA ' ||"
+		    " current_schema(); END$$");
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, open_one, &st[i]), 0);
+	for (unsigned i = 0; i < 4; i++) {
+		pthread_join(t[i], NULL);
+		ck_assert_int_eq(st[i], GH_OK);
+	}
+}
+END_TEST
+
+/* ---- refusals when it is opened ---- */
+
+static enum gh_status open_at(const char *conninfo, char *err)
+{
+	struct meta_config cfg = { .conninfo = conninfo };
+	struct meta_store *m = NULL;
+	enum gh_status st = meta_open(&cfg, &m, err);
+
+	meta_close(&m);
+	return st;
+}
+
+START_TEST(a_database_that_cannot_be_reached_is_named_in_one_line)
+{
+	static const struct {
+		const char *more, *words;
+		enum gh_status st;
+	} cases[] = {
+		{ "dbname=nothing", "does not exist", GH_DATABASE },
+		{ "user=nobody_here", "nobody_here", GH_DATABASE },
+		{ "port=1", "No such file", GH_DATABASE },
+		{ "colour=red", "colour", GH_INVALID },
+		{ "dbname=''", "names no database", GH_INVALID },
+	};
+	char conninfo[400], err[DB_ERR_MAX];
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(conninfo, sizeof(conninfo), "%s password=secret %s", pg_conninfo(), cases[i].more);
+		IS(cases[i].st, open_at(conninfo, err));
+		ck_assert_msg(strstr(err, cases[i].words) && !strchr(err, '\n') && !strstr(err, "secret"), "%s", err);
+	}
+}
+END_TEST
+
+/* ---- a server that goes away ---- */
+
+static enum gh_status put_one(const char *name)
+{
+	struct meta_step s[3];
+	struct meta_batch b = put_batch(s, ROOT, name, 10);
+
+	return meta_commit(f.m, &f.call, &b);
+}
+
+static enum gh_status look_one(void)
+{
+	struct meta_tenant *t;
+
+	return meta_tenant_by_name(f.m, &f.call, "acme", &t);
+}
+
+START_TEST(connections_that_the_server_dropped_meanwhile_are_not_noticed)
+{
+	OK(look_one());
+	OK(put_one("a"));
+	fix_sql(&f, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'gatehouse'");
+	usleep(100000); /* until they have gone */
+	OK(look_one());
+	OK(put_one("b"));
+	SOUND(&f);
+}
+END_TEST
+
+START_TEST(a_server_that_is_down_is_a_failure_and_one_that_is_back_is_used_within_two_seconds)
+{
+	uint64_t back;
+
+	OK(put_one("a"));
+	ck_assert_int_eq(cluster_do("stop", ""), 0);
+	IS(GH_DATABASE, look_one());
+	for (unsigned i = 0; i < 20; i++) {
+		enum gh_status st = put_one("b");
+
+		ck_assert_msg(st == GH_DATABASE, "%s", gh_status_name(st));
+		usleep(50000);
+	}
+	ck_assert_int_eq(cluster_do("start", ""), 0);
+	back = gh_mono_ns();
+	while (put_one("c") != GH_OK || look_one() != GH_OK) {
+		ck_assert_uint_lt(gh_mono_ns() - back, 2 * GH_S_NS);
+		usleep(10000);
+	}
+	ck_assert_int_eq(put_one("a"), GH_STALE); /* it is there */
+	SOUND(&f);
+}
+END_TEST
+
+/* ---- waiting ---- */
+
+static PGconn *hold(const char *sql)
+{
+	PGconn *h = PQconnectdb(f.conninfo);
+	PGresult *r = PQexec(h, sql);
+
+	ck_assert_msg(PQresultStatus(r) == PGRES_COMMAND_OK, "%s", PQerrorMessage(h));
+	PQclear(r);
+	return h;
+}
+
+START_TEST(a_read_that_has_to_wait_gives_up_at_its_deadline_and_the_next_one_is_well)
+{
+	PGconn *h = hold("BEGIN; LOCK TABLE tenant IN ACCESS EXCLUSIVE MODE");
+	struct meta_call late = { .arena = f.a, .op = "late", .deadline_ns = gh_mono_ns() + 200 * GH_MS_NS };
+	struct meta_tenant *t;
+
+	IS(GH_DEADLINE, meta_tenant_by_name(f.m, &late, "acme", &t));
+	PQfinish(h);
+	OK(look_one());
+}
+END_TEST
+
+START_TEST(a_write_that_others_lock_out_is_refused_after_the_lock_timeout)
+{
+	struct meta_config cfg = { .conninfo = f.conninfo, .lock_ms = 200 };
+	char err[DB_ERR_MAX];
+	PGconn *h;
+
+	meta_close(&f.m);
+	OK(meta_open(&cfg, &f.m, err));
+	OK(put_one("a"));
+	h = hold("BEGIN; LOCK TABLE node IN ACCESS EXCLUSIVE MODE");
+	IS(GH_BUSY, put_one("b"));
+	PQfinish(h);
+	OK(put_one("b"));
+	SOUND(&f);
+}
+END_TEST
+
+/* ---- several writers ---- */
+
+#define GATEWAYS 3
+#define NAMES 150
+
+struct gateway {
+	pthread_t thread;
+	unsigned number, done, stale, other;
+};
+
+/* The same names in the same folder, as a store of its own. */
+static void *run_gateway(void *arg)
+{
+	struct gateway *g = arg;
+	struct gh_arena *a = gh_arena_new(1u << 20);
+	struct meta_call call = { .arena = a, .op = "gateway" };
+	struct meta_config cfg = { .conninfo = f.conninfo };
+	struct meta_store *m = NULL;
+	char err[DB_ERR_MAX];
+
+	g->other += meta_open(&cfg, &m, err) != GH_OK;
+	for (unsigned i = 0; m && i < NAMES; i++) {
+		struct meta_step s[3];
+		char name[16];
+		struct meta_batch b;
+		enum gh_status st;
+
+		snprintf(name, sizeof(name), "n%03u", (i * 7) % NAMES);
+		b = put_batch(s, ROOT, name, 10);
+		b.op = s[0].node.id + 5; /* made in one process: the numbers are unique */
+		st = meta_commit(m, &call, &b);
+		g->done += st == GH_OK;
+		g->stale += st == GH_STALE;
+		g->other += st != GH_OK && st != GH_STALE;
+		if (i % 50 == 49) /* jobs shut all others out for a moment */
+			g->other += meta_events_fold(m, &call, 0) != GH_OK;
+		gh_arena_reset(a);
+	}
+	meta_close(&m);
+	gh_arena_free(&a);
+	return NULL;
+}
+
+START_TEST(each_name_is_won_by_one_of_several_gateways)
+{
+	struct gateway g[GATEWAYS] = { 0 };
+	uint64_t bytes, files;
+	unsigned done = 0;
+
+	for (unsigned i = 0; i < GATEWAYS; i++)
+		ck_assert_int_eq(pthread_create(&g[i].thread, NULL, run_gateway, &g[i]), 0);
+	for (unsigned i = 0; i < GATEWAYS; i++) {
+		pthread_join(g[i].thread, NULL);
+		ck_assert_uint_eq(g[i].other, 0);
+		ck_assert_uint_eq(g[i].done + g[i].stale, NAMES);
+		done += g[i].done;
+	}
+	ck_assert_uint_eq(done, NAMES);
+	OK(meta_usage(f.m, &f.call, TENANT, &bytes, &files));
+	ck_assert_uint_eq(files, NAMES);
+	SOUND(&f);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	Suite *s = suite_create("metadata on PostgreSQL");
+	TCase *t = tcase_create("pgsql"), *others = tcase_create("the same");
+	int status;
+	char cmd[96];
+
+	(void)argc;
+	snprintf(programs, sizeof(programs), "%s", dirname(argv[0]));
+	snprintf(cluster, sizeof(cluster), "/tmp/gh-pg-XXXXXX");
+	if (!mkdtemp(cluster))
+		return 1;
+	status = cluster_do("start", "");
+	if (status) {
+		fprintf(stderr, status == 77 ? "SKIP: PostgreSQL's server is not installed\n" : "the cluster does not start\n");
+		rmdir(cluster);
+		return status;
+	}
+	tcase_set_timeout(others, 600);
+	tcase_add_loop_test(others, what_holds_in_a_file_holds_on_a_server, 0, sizeof(same) / sizeof(same[0]));
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 120);
+	tcase_add_test(t, both_databases_get_the_same_tables_and_columns);
+	tcase_add_test(t, a_schema_that_is_not_this_programs_is_refused_in_words);
+	tcase_add_test(t, a_migration_that_was_cut_off_is_taken_up);
+	tcase_add_test(t, gateways_that_start_together_migrate_once);
+	tcase_add_test(t, a_database_that_cannot_be_reached_is_named_in_one_line);
+	tcase_add_test(t, connections_that_the_server_dropped_meanwhile_are_not_noticed);
+	tcase_add_test(t, a_server_that_is_down_is_a_failure_and_one_that_is_back_is_used_within_two_seconds);
+	tcase_add_test(t, a_read_that_has_to_wait_gives_up_at_its_deadline_and_the_next_one_is_well);
+	tcase_add_test(t, a_write_that_others_lock_out_is_refused_after_the_lock_timeout);
+	tcase_add_test(t, each_name_is_won_by_one_of_several_gateways);
+	suite_add_tcase(s, t);
+	suite_add_tcase(s, others);
+	status = run_suite(s);
+	(void)cluster_do("stop", "");
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", cluster);
+	if (system(cmd))
+		fprintf(stderr, "left behind: %s\n", cluster);
+	return status;
+}
