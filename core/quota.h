@@ -98,6 +98,8 @@ struct quota_hold {
 	uint64_t credit;                /* bytes that it frees when it is committed */
 	int64_t month;
 	uint64_t paid; /* in that month */
+	const char *refusal; /* of a lease, and the bytes that were left; NULL: none */
+	uint64_t left;
 };
 /* frees: bytes of what it replaces; owner: whose it is or will be. */
 struct quota_wish {
@@ -107,7 +109,9 @@ struct quota_wish {
 GH_MUST_CHECK enum gh_status quota_hold_begin(struct vfs_work *w, const struct quota_wish *wish, struct quota_hold *h);
 /* total: bytes of it so far, with those that come now. GH_AGAIN: quota_hold_lease, on a worker, then again. */
 GH_MUST_CHECK enum gh_status quota_hold_grow(struct quota_hold *h, uint64_t total);
-GH_MUST_CHECK enum gh_status quota_hold_lease(struct gh_core *c, struct quota_hold *h, uint64_t total);
+/* words: where a refusal's are kept. */
+GH_MUST_CHECK enum gh_status quota_hold_lease(struct gh_core *c, struct quota_hold *h, uint64_t total,
+					      struct gh_arena *words);
 void quota_hold_end(struct quota_hold *h, uint64_t came);
 
 /* ---- commits (change.c) ---- */

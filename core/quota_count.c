@@ -41,19 +41,24 @@ static const char *stock_words(struct gh_arena *arena, struct quota_account *a, 
 			 (unsigned long long)*ret_left);
 }
 
+const char *quota_words(struct gh_arena *arena, struct quota_account *a, enum quota_kind k, uint64_t *ret_left)
+{
+	*ret_left = UINT64_MAX;
+	return k == QUOTA_MONTH_BYTES ? month_words(arena, a) : stock_words(arena, a, k, ret_left);
+}
+
 enum gh_status quota_refuse(struct vfs_work *w, enum gh_status st, struct quota_account *a, enum quota_kind k)
 {
 	uint64_t left;
 
-	gh_metric_add(GH_M_QUOTA_REFUSED, k, 1);
-	if (!w)
-		return st;
 	struct vfs_req *r = &w->req;
 	const unsigned long long limit = atomic_load(&a->limit[k]);
+
+	gh_metric_add(GH_M_QUOTA_REFUSED, k, 1);
 	switch (k) {
 	case QUOTA_BYTES:
 	case QUOTA_FILES:
-		r->message = stock_words(r->arena, a, k, &left);
+		r->message = quota_words(r->arena, a, k, &left);
 		if (k == QUOTA_BYTES)
 			r->quota_available = left;
 		break;
@@ -70,7 +75,7 @@ enum gh_status quota_refuse(struct vfs_work *w, enum gh_status st, struct quota_
 		r->message = gh_printf(r->arena, "More requests than %s may send (%llu in a second).", whose(a), limit);
 		break;
 	case QUOTA_MONTH_BYTES:
-		r->message = month_words(r->arena, a);
+		r->message = quota_words(r->arena, a, k, &left);
 		r->retry_after_s = seconds_to_next_month();
 		break;
 	case QUOTA_BYTES_S: /* never refused: it goes slower */

@@ -1,5 +1,6 @@
 /* Uploads and commits: room is kept from the begin on, and claimed for what a batch really adds. See quota.h. */
 #include "core/base/clock.h"
+#include "core/base/metrics.h"
 #include "core/change.h"
 #include "core/quota_room.h"
 #include "core/upload.h"
@@ -87,7 +88,7 @@ enum gh_status quota_hold_grow(struct quota_hold *h, uint64_t total)
 	return st == GH_OK ? pay(h, total, NULL, &lacks) : st;
 }
 
-enum gh_status quota_hold_lease(struct gh_core *c, struct quota_hold *h, uint64_t total)
+enum gh_status quota_hold_lease(struct gh_core *c, struct quota_hold *h, uint64_t total, struct gh_arena *words)
 {
 	struct gh_arena *a = gh_arena_new(1u << 20);
 	struct meta_call call = { .arena = a, .op = "quota", .deadline_ns = gh_mono_ns() + 60 * GH_S_NS };
@@ -100,7 +101,13 @@ enum gh_status quota_hold_lease(struct gh_core *c, struct quota_hold *h, uint64_
 	if (st == GH_OK)
 		st = pay(h, total, &call, &lacks);
 	gh_arena_free(&a);
-	return st == GH_QUOTA ? quota_refuse(NULL, st, lacks, kind) : st;
+	if (st == GH_QUOTA) {
+		gh_metric_add(GH_M_QUOTA_REFUSED, kind, 1);
+		h->refusal = quota_words(words, lacks, kind, &h->left);
+		if (kind != QUOTA_BYTES)
+			h->left = UINT64_MAX;
+	}
+	return st;
 }
 
 void quota_hold_end(struct quota_hold *h, uint64_t came)

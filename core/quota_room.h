@@ -81,6 +81,8 @@ void quota_keep(struct quota_account *a, struct gh_arena *arena, bool all_back);
 
 /* ---- quota_count.c ---- */
 
+/* Why not, of a stock or a month; in the arena. ret_left: of bytes or files. */
+const char *quota_words(struct gh_arena *arena, struct quota_account *a, enum quota_kind k, uint64_t *ret_left);
 /* The refusal's words into the request. */
 enum gh_status quota_refuse(struct vfs_work *w, enum gh_status st, struct quota_account *a, enum quota_kind k);
 

@@ -128,6 +128,19 @@ uint64_t vfs_upload_declared(const struct vfs_upload *u)
 	return u->declared;
 }
 
+struct vfs_req *vfs_upload_refused(struct vfs_upload *u, enum gh_status st)
+{
+	if (st != GH_QUOTA || !u->hold.refusal)
+		return NULL;
+	struct vfs_req *r = vfs_req_new(u->core, u->loop, VFS_WRITE_BEGIN, u->proto, NULL);
+	if (!r)
+		return NULL;
+	r->status = st;
+	r->message = gh_strdup(r->arena, u->hold.refusal);
+	r->quota_available = u->hold.left;
+	return r;
+}
+
 void vfs_upload_abort(struct vfs_upload **up)
 {
 	struct vfs_upload *u = *up;
@@ -217,7 +230,7 @@ static void run_job(struct share_job *job)
 	struct vfs_upload *u = (struct vfs_upload *)((char *)job - offsetof(struct vfs_upload, job));
 	const uint64_t wants = u->wants;
 	if (wants)
-		u->error = quota_hold_lease(u->core, &u->hold, wants);
+		u->error = quota_hold_lease(u->core, &u->hold, wants, u->arena);
 	pthread_mutex_lock(&u->lock);
 	if (!u->taken && !wants)
 		u->error = u->stage ? flush_stage(u) : open_stage(u);

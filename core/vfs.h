@@ -281,6 +281,8 @@ void vfs_upload_take(struct vfs_req *req, struct vfs_upload **ret); /* from a fi
  * TOOLARGE past the declared length, IO): answer it and abort. Loop thread. */
 GH_MUST_CHECK enum gh_status vfs_upload_push(struct vfs_upload *u, const void *data, size_t len, void (*ready)(void *arg),
 					     void *arg);
+/* A finished request that tells why a push was refused with st; NULL: nothing more is known. The caller frees it. */
+struct vfs_req *vfs_upload_refused(struct vfs_upload *u, enum gh_status st);
 uint64_t vfs_upload_received(const struct vfs_upload *u);
 const char *vfs_upload_path(const struct vfs_upload *u);  /* canonical */
 uint64_t vfs_upload_declared(const struct vfs_upload *u); /* UINT64_MAX: no length was said */

@@ -97,6 +97,7 @@ struct ftp_transfer {
 	struct vfs_upload *upload;
 	enum gh_status verdict; /* not OK: refused midway; what still comes is thrown away, drain_left bytes at most */
 	size_t drain_left;
+	struct vfs_req *refusal; /* tells more about it; NULL: there is no more */
 	/* LIST, NLST, MLSD, STAT */
 	struct gh_buf page;
 	char *after, *prefix, *where; /* next page; before each name (NLST; STOU: its name); what is listed */

@@ -64,7 +64,11 @@ static void drain_over(struct gh_timer *t, void *arg)
 
 void ftp_stor_drained(struct ftp_session *s)
 {
-	ftp_transfer_refuse(s, s->t.verdict, NULL);
+	struct vfs_req *why = s->t.refusal;
+
+	s->t.refusal = NULL;
+	ftp_transfer_refuse(s, s->t.verdict, why);
+	vfs_req_free(&why);
 }
 
 /* The data has ended in order. A client that was killed has ended it too: the kernel closes its sockets one after the
@@ -93,6 +97,7 @@ static void refuse_later(struct ftp_session *s, enum gh_status st)
 {
 	struct ftp_transfer *t = &s->t;
 
+	t->refusal = vfs_upload_refused(t->upload, st);
 	vfs_upload_abort(&t->upload);
 	t->verdict = st;
 	t->drain_left = DRAIN_BYTES;

@@ -46,6 +46,7 @@ void ftp_transfer_drop(struct ftp_session *s, int code, bool reset)
 	t->file_fd = -1;
 	vfs_content_free(&t->content);
 	vfs_upload_abort(&t->upload);
+	vfs_req_free(&t->refusal);
 	if (t->req) {
 		vfs_req_log(t->req, s->verb, code, t->bytes);
 		vfs_req_free(&t->req);

@@ -92,8 +92,13 @@ enum gh_status http_put_body(struct http_ex *ex, const void *data, size_t len)
 	if (!p || !p->upload)
 		return GH_BUG;
 	st = vfs_upload_push(p->upload, data, len, http_ready, ex);
-	if (st != GH_OK && st != GH_WAIT)
+	if (st != GH_OK && st != GH_WAIT) {
+		struct vfs_req *why = vfs_upload_refused(p->upload, st);
+
+		http_refuse(ex, st, why);
+		vfs_req_free(&why);
 		vfs_upload_abort(&p->upload);
+	}
 	return st;
 }
 

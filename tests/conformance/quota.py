@@ -62,6 +62,14 @@ def ftp_reply(f, command):
         return str(e)
 
 
+def ftp_end(f):
+    """The last reply of a transfer."""
+    try:
+        return f.voidresp()
+    except ftplib.all_errors as e:
+        return str(e)
+
+
 # ---- eight clients at three doors ----
 
 class Uploader(threading.Thread):
@@ -185,7 +193,17 @@ def words_of_a_full_quota(s):
     size = stored(s, acme)[name]
     t.eq(s.http('PUT', '/dav/' + name, body=bytes(size + 1), user=acme).status, 507, 'a file cannot grow')
     t.eq(s.http('PUT', '/dav/' + name, body=b'1' * size, user=acme).status, 204, 'it can be replaced')
-    t.eq(s.http('PUT', '/dav/' + name, body=iter([b'2' * (size + 1)]), user=acme).status, 507, 'refused midway')
+    r = s.http('PUT', '/dav/' + name, body=iter([b'2' * (size + 1)]), user=acme)
+    t.eq(r.status, 507, 'refused midway')
+    t.has(r.text, 'quota of this tenant', 'and told why')
+    r = s.http('PUT', '/api/v1/content/' + name, body=iter([b'2' * (size + 1)]), user=acme)
+    t.eq((r.status, r.json['available_bytes']), (507, 0), 'REST')
+    with s.ftp(acme) as f:
+        f.voidcmd('TYPE I')
+        data = f.transfercmd('STOR ' + name)
+        data.sendall(b'3' * (size + 1))
+        data.close()
+        t.has(str(ftp_end(f)), '552 The quota of this tenant is used up: of 3000000 bytes', 'FTP')
     t.eq(s.http('GET', '/dav/' + name, user=acme).body, b'1' * size, 'what was there stays')
     t.eq(s.http('COPY', '/dav/' + name, headers={'Destination': s.url('/dav/twin')}, user=acme).status, 507, 'COPY')
     t.eq(s.http('MOVE', '/dav/' + name, headers={'Destination': s.url('/dav/moved')}, user=acme).status, 201, 'MOVE')

@@ -569,6 +569,13 @@ enum gh_status vfs_upload_push(struct vfs_upload *u, const void *data, size_t le
 	return GH_OK;
 }
 
+struct vfs_req *vfs_upload_refused(struct vfs_upload *u, enum gh_status st)
+{
+	(void)u;
+	(void)st;
+	return NULL;
+}
+
 void vfs_upload_abort(struct vfs_upload **up)
 {
 	struct vfs_upload *u = *up;
