@@ -224,6 +224,27 @@ def console_files(s):
     t.eq(problem.header('Cache-Control'), 'no-store', 'and kept by nobody')
 
 
+def roles(s):
+    """Who is signed in may what its role may; a promotion takes a new sign-in."""
+    owner = Api(s)
+    owner.sign_in('admin', gh.PASSWORD)
+    calls = (('viewer', 'switch.list', {}), ('operator', 'switch.set', {'tenant': 'acme', 'mode': 'off', 'dry_run': True}),
+             ('owner', 'group.add', {'tenant': 'acme', 'group': 'made-by-owner'}))
+    for n, role in enumerate(('viewer', 'operator', 'owner')):
+        owner.ok('operator.add', name='r-' + role, role=role, password=gh.PASSWORD)
+        api = Api(s)
+        t.eq(api.sign_in('r-' + role, gh.PASSWORD).json['role'], role, 'the session tells the role')
+        for needs, op, args in calls:
+            r = api.post(op, args)
+            t.eq(r.status, 200 if calls.index((needs, op, args)) <= n else 403, '%s as %s' % (op, role))
+            if r.status == 403:
+                t.has(r.json['detail'], needs, 'the refusal names the role that it takes')
+    events = owner.ok('events.list', tenant='acme', limit=1000)['items']
+    t.ok('r-owner' in [e['user'] for e in events if e['what'] == 'group.add'], 'the event names who did it')
+    for role in ('viewer', 'operator', 'owner'):
+        owner.ok('operator.remove', name='r-' + role)
+
+
 def way_back(s):
     """Whoever may use the admin socket gets in again."""
     s.cli('operator', 'add', 'lost', '--role', 'viewer', '--password-stdin', stdin='forgotten\n')
@@ -248,6 +269,7 @@ def main():
         fixation(s)
         ending(s)
         codes(s)
+        roles(s)
         way_back(s)
         equal_time(s)
         hosts(s, tokens)
