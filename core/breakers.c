@@ -164,8 +164,8 @@ void breaker_judge(struct breakers *b, enum service s, uint64_t tenant, uint64_t
 	sums = breaker_window(&all->b, &b->cfg, now_ms);
 	if (tenant && !t) /* unknown how much of it is its own: blames nobody */
 		return;
-	breaker_convict(b, s, t, breaker_blame(&b->cfg, sums, mine, breaker_others_open(b, s, tenant)), now_ms,
-			"calls fail or are slow", paper);
+	const bool others_open = breaker_ill(&b->cfg, mine) && breaker_others_open(b, s, tenant); /* looks at them all */
+	breaker_convict(b, s, t, breaker_blame(&b->cfg, sums, mine, others_open), now_ms, "calls fail or are slow", paper);
 }
 
 void breaker_settle_probe(struct breakers *b, enum service s, uint64_t tenant, struct breaker_permit p,
