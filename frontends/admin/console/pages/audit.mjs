@@ -82,9 +82,9 @@ export function Audit({ query }) {
 				html`<span class="path">${e.path}</span>${e.dest ? html` <span
 					class="dim">→</span> <span class="path">${e.dest}</span>` : ''}`,
 		},
-		{ label: 'Through', cell: (e) => PROTOCOL_NAMES[e.door] || e.door },
+		{ label: 'Through', cell: (e) => html`<span class="still">${PROTOCOL_NAMES[e.door] || e.door}</span>` },
 		{ label: 'Bytes', num: true, cell: (e) => (e.bytes ? format.bytes(e.bytes) : '') },
-		{ label: 'Request', cell: (e) => html`<code class="id">${e.request}</code>` },
+		{ label: 'Request', cell: (e) => html`<code class="id still">${e.request}</code>` },
 	];
 	return html`<${Page} title="Audit" lead="Every change of files, people, rights and rules: who, when, and through which door.">
 		<${Form} inline name="Search" action="Search" submit=${async (v) => {
