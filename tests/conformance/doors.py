@@ -1,7 +1,6 @@
 """Clients of every door in every state that a rule of the switchboard may meet: at the door, idle, downloading,
 uploading. For switch.py and switch_load.py. Each actor can go on a little (step: it notices nothing), be told (words,
 cut), or come to its end (finish)."""
-import json
 import os
 import select
 import socket
@@ -268,17 +267,7 @@ UPLOAD = {DAV: HttpUpload, REST: HttpUpload, FTP: FtpUpload}
 
 def op(server, name, **args):
     """A control operation over the admin socket: (true and its result) or (false and the message)."""
-    with socket.socket(socket.AF_UNIX) as c:
-        c.connect(os.path.join(server.data, 'admin.sock'))
-        c.sendall(json.dumps({'op': name, 'args': args}).encode() + b'\n')
-        data = b''
-        while not data.endswith(b'\n'):
-            part = c.recv(1 << 20)
-            if not part:
-                break
-            data += part
-    reply = json.loads(data)
-    return (True, reply['result']) if reply['ok'] else (False, reply['message'])
+    return server.control(name, **args)
 
 
 def must(server, name, **args):

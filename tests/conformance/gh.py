@@ -353,6 +353,15 @@ class Server:
     def url(self, path='/', listener='http'):
         return 'http://%s%s' % (self.addresses[listener], path)
 
+    def control(self, name, **args):
+        """A control operation over the admin socket: (True, its result) or (False, the message)."""
+        with socket.socket(socket.AF_UNIX) as c:
+            c.connect(os.path.join(self.data, 'admin.sock'))
+            c.sendall(json.dumps({'op': name, 'args': args}).encode() + b'\n')
+            with c.makefile('rb') as f:
+                reply = json.loads(f.readline())
+        return (True, reply['result']) if reply['ok'] else (False, reply['message'])
+
     def client(self, user='admin', password=PASSWORD, timeout=30):
         host, port = self.address('http')
         return Client(host, port, user, password, timeout)

@@ -30,19 +30,10 @@ t = gh.Checks()
 
 def op(s, name, **args):
     """A control operation over the admin socket: its result; raises with the message."""
-    with socket.socket(socket.AF_UNIX) as c:
-        c.connect(os.path.join(s.data, 'admin.sock'))
-        c.sendall(json.dumps({'op': name, 'args': args}).encode() + b'\n')
-        data = b''
-        while not data.endswith(b'\n'):
-            part = c.recv(1 << 20)
-            if not part:
-                break
-            data += part
-    reply = json.loads(data)
-    if not reply['ok']:
-        raise RuntimeError('%s: %s' % (name, reply))
-    return reply['result']
+    ok, result = s.control(name, **args)
+    if not ok:
+        raise RuntimeError('%s: %s' % (name, result))
+    return result
 
 
 def history(s, since_s, seconds=60):

@@ -4,11 +4,9 @@
 limit sounds right at each door, for those that it bounds and for nobody else."""
 import ftplib
 import io
-import json
 import os
 import random
 import re
-import socket
 import sys
 import threading
 import time
@@ -24,17 +22,7 @@ QUOTA = ('<propfind xmlns="DAV:"><prop><quota-used-bytes/><quota-available-bytes
 
 def op(s, name, **args):
     """A control operation over the admin socket: (ok, result or message)."""
-    with socket.socket(socket.AF_UNIX) as c:
-        c.connect(os.path.join(s.data, 'admin.sock'))
-        c.sendall(json.dumps({'op': name, 'args': args}).encode() + b'\n')
-        data = b''
-        while not data.endswith(b'\n'):
-            part = c.recv(1 << 20)
-            if not part:
-                break
-            data += part
-    reply = json.loads(data)
-    return reply['ok'], reply['result'] if reply['ok'] else reply['message']
+    return s.control(name, **args)
 
 
 def limit(s, tenant, user=None, **limits):
