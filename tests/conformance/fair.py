@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -146,13 +145,7 @@ def who_is_refused(s, a, b):
 
 
 def history(s):
-    with socket.socket(socket.AF_UNIX) as c:
-        c.connect(os.path.join(s.data, 'admin.sock'))
-        c.sendall(b'{"op": "live.history", "args": {"seconds": 60, "points": 60}}\n')
-        data = b''
-        while not data.endswith(b'\n'):
-            data += c.recv(1 << 20)
-    return json.loads(data)['result']['items']
+    return s.control('live.history', seconds=60, points=60)[1]['items']
 
 
 # ---- changed while it runs ----
