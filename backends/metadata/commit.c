@@ -119,10 +119,38 @@ static enum gh_status group_run(struct meta_store *m, struct commit_item *items)
 	return st;
 }
 
-/* Does the database not answer, so that only waiting helps? */
+/* Does the database not answer, so that only waiting helps? Busy: perhaps with the very transaction that was lost. */
 static bool out_of_reach(enum gh_status st)
 {
-	return st == GH_DATABASE || st == GH_UNKNOWN || st == GH_DEADLINE;
+	return st == GH_DATABASE || st == GH_UNKNOWN || st == GH_DEADLINE || st == GH_BUSY;
+}
+
+static void tell_all(struct commit_item *items)
+{
+	struct commit_item *next;
+
+	for (struct commit_item *it = items; it; it = next) {
+		next = it->next; /* gone once its owner knows */
+		if (it->landed)
+			it->landed(it);
+		else
+			sem_post(&it->wake);
+	}
+}
+
+/* While nothing can be done nobody is kept waiting for it. */
+static void refuse_waiting(struct commit_queue *q)
+{
+	struct commit_item *items;
+
+	pthread_mutex_lock(&q->lock);
+	items = q->head;
+	q->head = NULL;
+	q->tail = &q->head;
+	q->waiting = 0;
+	pthread_mutex_unlock(&q->lock);
+	all_failed(items, GH_DATABASE);
+	tell_all(items);
 }
 
 /* One member by itself, on a fresh connection. What may have been committed is asked for by its operation id, by running
@@ -140,6 +168,7 @@ static enum gh_status item_again(struct meta_store *m, struct commit_item *it, b
 			return st;
 		if (gh_mono_ns() > until_ns)
 			return GH_UNKNOWN;
+		refuse_waiting(&m->queue);
 		nanosleep(&pause, NULL);
 	}
 }
@@ -173,7 +202,8 @@ static void group_commit(struct meta_store *m, struct commit_item *items)
 	st = group_run(m, items);
 	if (st == GH_OK)
 		return;
-	if (!items->next && st != GH_UNKNOWN) { /* alone: it knows what happened, nothing */
+	if (!items->next && st != GH_UNKNOWN && !(st == GH_DATABASE && m->drv->comes_back)) {
+		/* alone: it knows what happened, nothing */
 		items->status = st;
 		m->drv->writer_reset(m->db);
 		return;
@@ -213,19 +243,6 @@ static struct commit_item *take(struct meta_store *m, struct commit_item **ret_l
 	if (!q->head)
 		q->tail = &q->head;
 	return items;
-}
-
-static void tell_all(struct commit_item *items)
-{
-	struct commit_item *next;
-
-	for (struct commit_item *it = items; it; it = next) {
-		next = it->next; /* gone once its owner knows */
-		if (it->landed)
-			it->landed(it);
-		else
-			sem_post(&it->wake);
-	}
 }
 
 /* Until the queue is closed and empty. Queue locked. */

@@ -75,6 +75,7 @@ struct db_word {
 struct db_driver {
 	const char *name;
 	const struct db_word *words; /* up to a NULL */
+	bool comes_back; /* a transaction that failed whole, before its commit, is worth another try on a new connection */
 	bool jobs_alone; /* what is no batch has a transaction to itself: it excludes every other writer there is */
 	/* Opens or makes the database and its writing connection (read_only: a reading one in its place). err: what,
 	 * which file, what to do. */

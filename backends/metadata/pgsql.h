@@ -55,6 +55,7 @@ struct pg_conn {
 	PGconn *h;
 	struct pg_conn *next; /* in the pool */
 	uint64_t deadline_ns; /* of the call that holds it; 0 = none */
+	bool fresh;           /* a reader that has not read yet: if it is lost, another does as well */
 	bool lost;            /* nothing can be had from it any more */
 	bool begun;           /* a transaction, be it only put off */
 	bool committed;       /* ... which was committed together with its batches */
@@ -126,10 +127,13 @@ enum gh_status pg_writer(struct db *db, struct db_conn **ret);
 void pg_writer_reset(struct db *db);
 void pg_writer_idle(struct db *db);
 int64_t pg_now_us(struct db_conn *c);
+/* A new connection in the place of one that was lost; whoever holds it notices nothing. */
+enum gh_status pg_redial(struct pg_conn *c);
 
 /* ---- pgsql_stmt.c ---- */
 enum gh_status pg_prepare(struct db_conn *c, enum sql_id id, struct db_stmt **ret);
 void pg_stmts_free(struct pg_conn *c);
+void pg_stmts_forget(struct pg_conn *c); /* none is prepared any more */
 /* Ends the transaction, known or not, so that the connection can be used for another. */
 void pg_rollback(struct db_conn *c);
 

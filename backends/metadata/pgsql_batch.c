@@ -15,7 +15,8 @@
  *
  * Locks are the group's, taken before anything is looked at, all in one statement and in the order of their keys, so that
  * writers of several gateways cannot wait for each other in a circle. Each batch: the house shared (jobs take it exclusive),
- * its tenant's gate shared or exclusive, its name slots exclusive.
+ * its tenant's gate shared or exclusive, its name slots and its operation exclusive; the last, because the same batch may be
+ * at its end still in a connection that was lost, while it runs again in another.
  */
 #include "backends/metadata/pgsql.h"
 
@@ -63,6 +64,7 @@ static unsigned locks_of(struct db_batch **b, unsigned count, struct lock *locks
 	locks[n++] = (struct lock){ HOUSE_LOCK, false };
 	for (unsigned i = 0; i < count; i++) {
 		locks[n++] = (struct lock){ key_of(b[i]->tenant, 0, NULL), b[i]->gate_exclusive };
+		locks[n++] = (struct lock){ key_of(b[i]->tenant, (uint64_t)b[i]->values[1].i, "operation"), true };
 		for (unsigned k = 0; k < b[i]->slot_count; k++)
 			locks[n++] = (struct lock){ key_of(b[i]->tenant, b[i]->slots[k].parent, b[i]->slots[k].key), true };
 	}
@@ -75,7 +77,7 @@ static unsigned locks_of(struct db_batch **b, unsigned count, struct lock *locks
 
 static bool send_locks(struct pg_conn *c, struct db_batch **b, unsigned count)
 {
-	const unsigned most = 1 + count * (1 + META_SLOTS_MAX);
+	const unsigned most = 1 + count * (2 + META_SLOTS_MAX);
 	struct lock *locks = malloc(most * sizeof(*locks));
 	struct gh_buf keys, exclusive;
 	bool ok = locks != NULL;

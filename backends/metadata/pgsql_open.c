@@ -1,8 +1,8 @@
 /* The PostgreSQL driver: what is configured, making connections, the pool of readers, the writer.
  *
  * A connection that the server has dropped is noticed when it is handed out, by a look at its socket, and replaced. While
- * none can be made, those who ask are refused at once and one of them tries, after a pause that doubles up to
- * RETRY_MAX_MS, less a random part, so that many gateways do not come all at once.
+ * none can be made, one of those who ask tries, after a pause that doubles up to RETRY_MAX_MS, less a random part, so that
+ * many gateways do not come all at once. The others wait for that pause to end, no longer.
  */
 #include "backends/metadata/pgsql.h"
 
@@ -16,11 +16,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define DEFAULT_READERS 8
 #define SERVER_MIN 140000 /* recovers from lost clients by itself (client_connection_check_interval) */
 #define RETRY_MIN_MS 50
-#define RETRY_MAX_MS 1000
+#define RETRY_MAX_MS 250 /* a server that comes back is found out soon; one try is cheap */
 #define CLOCK_EVERY_NS (60 * GH_S_NS)
 #define CLOCK_SQL "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text"
 
@@ -150,7 +151,7 @@ static enum gh_status session_set(struct pg_conn *c)
 		 " SET synchronous_commit = on; SET client_connection_check_interval = 1000; SET client_min_messages = error;"
 		 " SET plan_cache_mode = force_generic_plan; SET enable_seqscan = %s; SET jit = off;"
 		 " SET default_transaction_read_only = %s; SET bytea_output = hex",
-		 db->read_only ? 0 : db->statement_ms, db->lock_ms, db->read_only ? 0 : 6 * db->statement_ms,
+		 db->read_only ? 0 : db->statement_ms, db->lock_ms, db->read_only ? 0 : db->statement_ms,
 		 db->read_only ? "on" : "off", db->read_only ? "on" : "off");
 	return pg_simple(c, sql, NULL);
 }
@@ -214,13 +215,14 @@ static enum gh_status conn_open(struct db *db, struct pg_conn **ret, char *err)
 
 /* ---- when to try again ---- */
 
-static bool may_dial(struct db *db)
+static bool may_dial(struct db *db, uint64_t *ret_wait_ns)
 {
 	const uint64_t now = gh_mono_ns();
 	bool ok;
 
 	pthread_mutex_lock(&db->lock);
 	ok = now >= db->retry_at_ns;
+	*ret_wait_ns = ok ? 0 : db->retry_at_ns - now;
 	if (ok && db->retry_ms) /* one at a time, as long as none came through */
 		db->retry_at_ns = now + db->connect_ms * GH_MS_NS;
 	pthread_mutex_unlock(&db->lock);
@@ -249,14 +251,38 @@ static enum gh_status conn_again(struct db *db, struct pg_conn **ret)
 {
 	char err[DB_ERR_MAX] = "", quoted[DB_ERR_MAX];
 	enum gh_status st;
+	uint64_t wait_ns;
 
-	if (!may_dial(db))
-		return GH_DATABASE;
+	if (!may_dial(db, &wait_ns)) {
+		const uint64_t most_ns = RETRY_MAX_MS * GH_MS_NS;
+
+		nanosleep(&(struct timespec){ .tv_nsec = (long)(wait_ns < most_ns ? wait_ns : most_ns) }, NULL);
+		if (!may_dial(db, &wait_ns))
+			return GH_DATABASE;
+	}
 	st = conn_open(db, ret, err);
 	dialled(db, st == GH_OK);
 	if (st != GH_OK)
 		gh_log(GH_LOG_ERROR, "meta.unreachable", "text=%s", gh_log_quote(quoted, sizeof(quoted), err));
 	return st == GH_UNSUPPORTED ? GH_DATABASE : st;
+}
+
+enum gh_status pg_redial(struct pg_conn *c)
+{
+	struct pg_conn *other;
+	enum gh_status st = conn_again(c->db, &other);
+	PGconn *h;
+
+	if (st != GH_OK)
+		return st;
+	h = c->h;
+	c->h = other->h;
+	other->h = h;
+	c->lost = false;
+	c->expected_at = c->expected_count = 0;
+	pg_stmts_forget(c);
+	conn_free(&other);
+	return GH_OK;
 }
 
 /* Has the server let go of it meanwhile? What it said last and the end of the stream are there to be read then. */
@@ -305,6 +331,7 @@ enum gh_status pg_reader(struct db *db, uint64_t deadline_ns, struct db_conn **r
 		pg_reader_done(db, NULL);
 		return st;
 	}
+	c->fresh = true;
 	c->deadline_ns = deadline_ns;
 	if (!deadline_ns && !db->read_only)
 		c->deadline_ns = gh_mono_ns() + 6 * db->statement_ms * GH_MS_NS;

@@ -53,6 +53,14 @@ void pg_stmts_free(struct pg_conn *c)
 	}
 }
 
+void pg_stmts_forget(struct pg_conn *c)
+{
+	for (unsigned i = 0; i < SQL_COUNT; i++)
+		if (c->stmts[i])
+			c->stmts[i]->prepared = c->stmts[i]->strict_prepared = false;
+	c->locks_prepared = false;
+}
+
 static void pg_bind(struct db_stmt *base, unsigned index, const struct db_value *v)
 {
 	struct pg_stmt *s = stmt_of(base);
@@ -71,7 +79,7 @@ static void pg_reset(struct db_stmt *base)
 	s->rows = NULL;
 }
 
-static enum gh_status run(struct pg_conn *c, struct pg_stmt *s)
+static enum gh_status run_once(struct pg_conn *c, struct pg_stmt *s)
 {
 	const struct pg_expected rows = { .kind = PG_EXPECT_ROWS };
 	enum gh_status first = GH_OK, st;
@@ -97,6 +105,20 @@ static enum gh_status run(struct pg_conn *c, struct pg_stmt *s)
 	if (first != GH_OK)
 		pg_reset(&s->base);
 	return first;
+}
+
+/* The first read on a connection that was lost since it was looked at is sent once more, on another. */
+static enum gh_status run(struct pg_conn *c, struct pg_stmt *s)
+{
+	const unsigned deferred_count = c->deferred_count;
+	enum gh_status st = run_once(c, s);
+
+	if (st == GH_DATABASE && c->lost && c->fresh && pg_redial(c) == GH_OK) {
+		c->deferred_count = deferred_count;
+		st = run_once(c, s);
+	}
+	c->fresh = false;
+	return st;
 }
 
 static enum gh_status pg_step(struct db_stmt *base)
@@ -266,6 +288,7 @@ static bool pg_in_transaction(struct db_conn *base)
 const struct db_driver db_pgsql = {
 	.name = "postgresql",
 	.words = pg_words,
+	.comes_back = true,
 	.jobs_alone = true,
 	.open = pg_open,
 	.start = pg_start,

@@ -1,0 +1,429 @@
+#!/usr/bin/python3
+# suite: default
+# sanitizers: asan
+"""Metadata in PostgreSQL, seen from outside: a day's work at every door, a server that goes away under load and comes back,
+a connection that is cut between COMMIT and its answer (a proxy of this test's own does that), wrong passwords, and schemas
+that are not this program's. What clients were answered is the oracle: each writes down what it was told, and afterwards that
+has to be there, once."""
+import io
+import os
+import random
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import gh
+
+SCRIPT = os.path.join(os.environ.get('GATEHOUSE_SOURCE', '.'), 'tests', 'lib', 'pgcluster.sh')
+t = gh.Checks()
+
+
+class Cluster:
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix='gh-pg-')
+        self.conninfo = ''
+        self.start()
+
+    def start(self, *settings):
+        p = subprocess.run(['sh', SCRIPT, 'start', self.dir, *settings], stdout=subprocess.PIPE, text=True)
+        if p.returncode == 77:
+            shutil.rmtree(self.dir)
+            gh.skip("PostgreSQL's server is not installed")
+        if p.returncode:
+            raise RuntimeError('the cluster does not start')
+        self.conninfo = p.stdout.strip()
+
+    def stop(self):
+        subprocess.run(['sh', SCRIPT, 'stop', self.dir], check=True, stdout=subprocess.DEVNULL)
+
+    def sql(self, text, db='gatehouse'):
+        p = subprocess.run(['psql', '-h', self.dir, '-U', 'gatehouse', '-d', db, '-Atqc', text], text=True,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if p.returncode:
+            raise RuntimeError(p.stderr)
+        return p.stdout.strip()
+
+    def database(self, name):
+        """A new empty database; its conninfo."""
+        self.sql('CREATE DATABASE ' + name, 'postgres')
+        return self.conninfo.replace('dbname=gatehouse', 'dbname=' + name)
+
+    def close(self):
+        self.stop()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def config(conninfo, *more):
+    # The longest pause of a breaker bounds how soon the first success comes after a long absence.
+    return 'metadata: postgresql\npostgresql:\n  conninfo: "%s"\nbreaker:\n  max: 1s\n%s' % (
+        conninfo, ''.join(line + '\n' for line in more))
+
+
+def names(ftp, folder):
+    """What is in there; a store that was just given a rest is asked again."""
+    end = time.monotonic() + 5 * gh.SLOW
+    while True:
+        try:
+            return sorted(os.path.basename(n) for n in ftp.nlst(folder))
+        except gh.ftplib.error_temp:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+
+
+def days_work(s):
+    """The same file at every door, and what people do with it."""
+    t.eq(s.http('MKCOL', '/dav/in').status, 201, 'MKCOL makes a folder')
+    t.eq(s.http('PUT', '/dav/in/a.txt', body=b'hello').status, 201, 'PUT makes a file')
+    ftp = s.ftp()
+    out = io.BytesIO()
+    ftp.retrbinary('RETR /in/a.txt', out.write)
+    t.eq(out.getvalue(), b'hello', 'FTP reads what WebDAV wrote')
+    ftp.storbinary('STOR /in/b.bin', io.BytesIO(bytes(range(256)) * 4000))
+    t.eq(s.http('GET', '/api/v1/content/in/b.bin').body, bytes(range(256)) * 4000, 'REST reads what FTP wrote')
+    t.eq(s.http('PUT', '/api/v1/content/in/a.txt', body=b'second').status // 100, 2, 'REST replaces a file')
+    r = s.http('GET', '/dav/in/a.txt')
+    t.eq(r.body, b'second', 'WebDAV reads what REST wrote')
+    t.eq(s.http('PUT', '/dav/in/a.txt', {'If-Match': '"nonsense"'}, b'x').status, 412, 'a condition that fails is told')
+    lock = s.http('LOCK', '/dav/in/a.txt', {'Timeout': 'Second-60'},
+                  '<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>')
+    token = lock.header('Lock-Token')
+    t.eq(lock.status, 200, 'LOCK gives a lock')
+    t.eq(s.http('PUT', '/dav/in/a.txt', body=b'x').status, 423, 'a locked file is locked')
+    t.eq(s.http('UNLOCK', '/dav/in/a.txt', {'Lock-Token': token}).status, 204, 'UNLOCK gives it back')
+    t.eq(s.http('PROPPATCH', '/dav/in/a.txt', {}, '<propertyupdate xmlns="DAV:"><set><prop><c xmlns="x">red</c></prop></set>'
+                '</propertyupdate>').status, 207, 'PROPPATCH sets a property')
+    t.ok('>red<' in s.http('PROPFIND', '/dav/in/', {'Depth': '1'}).text, 'PROPFIND finds it')
+    ftp.rename('/in/a.txt', '/in/c.txt')
+    t.eq(s.http('COPY', '/dav/in', {'Destination': s.url('/dav/out')}).status, 201, 'COPY copies a tree')
+    t.eq(s.http('MOVE', '/dav/out/c.txt', {'Destination': s.url('/dav/moved.txt')}).status, 201, 'MOVE moves')
+    t.eq(names(ftp, '/'), ['in', 'moved.txt', 'out'], 'FTP lists what is there')
+    t.eq(s.http('DELETE', '/dav/in').status, 204, 'DELETE removes a tree')
+    s.user('default/ann')
+    s.cli('acl', 'grant', 'default', '/', 'user:ann', 'list,read')
+    s.cli('acl', 'deny', 'default', '/out', 'user:ann', 'full')
+    t.eq(s.http('GET', '/dav/moved.txt', user='ann').status, 200, 'another user reads what is granted')
+    t.among(s.http('GET', '/dav/out/b.bin', user='ann').status, (403, 404), 'and not what is denied')
+    ftp.quit()
+
+
+def audit(s, words):
+    status, out, err = s.run('fsck')
+    t.eq(status, 0, 'fsck finds nothing ' + words)
+    if status:
+        print(out, err)
+
+
+# ---- under load ----
+
+class Writer(threading.Thread):
+    """PUTs one file after another and writes down what it was told: 201 and 204 promise, 503 refuses, 500 is wrong, and what
+    was answered that its outcome is not known may be either."""
+
+    def __init__(self, s, name):
+        super().__init__()
+        self.s, self.name = s, name
+        self.promised, self.refused, self.unknown, self.wrong = [], 0, 0, []
+        self.first_after = None
+        self.watch_from = None
+        self.stop = False
+
+    def run(self):
+        c = self.s.client()
+        i = 0
+        while not self.stop:
+            i += 1
+            name = '%s-%05d' % (self.name, i)
+            try:
+                r = c.request('PUT', '/dav/' + name, body=name.encode())
+            except OSError as e:
+                self.wrong.append(repr(e))
+                c.close()
+                continue
+            if r.status in (201, 204):
+                self.promised.append(name)
+                if self.watch_from and not self.first_after:
+                    self.first_after = time.monotonic()
+            elif r.status == 503:
+                self.refused += 1
+                time.sleep(0.02)
+            elif r.status == 500 and b'outcome' in r.body:
+                self.unknown += 1
+            else:
+                self.wrong.append('%d %r' % (r.status, r.body[:100]))
+                time.sleep(0.02)
+
+
+def all_promised_are_there(s, writers):
+    have = set(names(s.ftp(), '/'))
+    lost = [n for w in writers for n in w.promised if n not in have]
+    t.eq(lost, [], 'what was acknowledged is there')
+    for w in random.sample(writers, 1):
+        for n in random.sample(w.promised, min(5, len(w.promised))):
+            t.eq(patiently(s, 'GET', '/dav/' + n).body, n.encode(), 'and has its bytes')
+
+
+def server_goes_and_comes(s, pg):
+    writers = [Writer(s, 'w%d' % i) for i in range(4)]
+    for w in writers:
+        w.start()
+    time.sleep(0.7)
+    pg.stop()
+    time.sleep(1.5)
+    r = s.http('PUT', '/dav/while-away', body=b'x')
+    t.eq(r.status, 503, 'WebDAV refuses with 503 while the server is away')
+    ftp = s.ftp()
+    try:
+        ftp.storbinary('STOR /while-away', io.BytesIO(b'x'))
+        t.ok(False, 'FTP refuses while the server is away')
+    except gh.ftplib.error_temp as e:
+        t.eq(str(e)[:3], '451', 'FTP refuses with 451 while the server is away')
+    ftp.close()
+    pg.start()
+    back = time.monotonic()
+    for w in writers:
+        w.watch_from = back
+    end = back + 10 * gh.SLOW
+    while time.monotonic() < end and not all(w.first_after for w in writers):
+        time.sleep(0.02)
+    firsts = [w.first_after for w in writers if w.first_after]
+    t.ok(firsts and min(firsts) - back < 2 * gh.SLOW, 'the first success comes within 2 s of its return',
+         '(%s)' % [round(f - back, 2) for f in firsts])
+    time.sleep(0.5)
+    for w in writers:
+        w.stop = True
+    for w in writers:
+        w.join()
+    t.ok(sum(w.refused for w in writers) > 0, 'some were refused meanwhile')
+    t.eq([x for w in writers for x in w.wrong], [], 'and nothing but refused')
+    all_promised_are_there(s, writers)
+    t.ok(patiently(s, 'PUT', '/dav/while-away', body=b'now').status in (201, 204), 'what was refused can be done now')
+    print('promised %d, refused %d, unknown %d, first after %s' % (
+        sum(len(w.promised) for w in writers), sum(w.refused for w in writers), sum(w.unknown for w in writers),
+        [round(f - back, 2) for f in firsts]))
+
+
+# ---- a proxy that cuts ----
+
+class Proxy:
+    """Between gateway and server; knows messages. armed: the next answer to a COMMIT ("C" COMMIT) is not passed on, but
+    both connections are cut, when the server has committed. deaf: nobody gets through."""
+
+    def __init__(self, pg):
+        self.pg = os.path.join(pg.dir, '.s.PGSQL.5432')
+        self.dir = tempfile.mkdtemp(prefix='gh-px-')
+        self.path = os.path.join(self.dir, '.s.PGSQL.5432')
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        os.chmod(self.dir, 0o755)
+        os.chmod(self.path, 0o777)
+        self.listener.listen(64)
+        self.armed = threading.Event()
+        self.deaf_for = 0
+        self.deaf_until = 0
+        self.cuts = 0
+        self.lock = threading.Lock()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                c, _ = self.listener.accept()
+            except OSError:
+                return
+            if time.monotonic() < self.deaf_until:
+                c.close()
+                continue
+            s = socket.socket(socket.AF_UNIX)
+            try:
+                s.connect(self.pg)
+            except OSError:
+                c.close()
+                s.close()
+                continue
+            threading.Thread(target=self.forth, args=(c, s), daemon=True).start()
+            threading.Thread(target=self.back, args=(s, c), daemon=True).start()
+
+    @staticmethod
+    def shut(*socks):
+        for x in socks:
+            try:
+                x.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def forth(self, c, s):
+        try:
+            while True:
+                part = c.recv(65536)
+                if not part:
+                    break
+                s.sendall(part)
+        except OSError:
+            pass
+        self.shut(c, s)
+
+    def back(self, s, c):
+        held = b''
+        try:
+            while True:
+                part = s.recv(65536)
+                if not part:
+                    break
+                held += part
+                out = b''
+                while len(held) >= 5:
+                    size = 1 + struct.unpack('>I', held[1:5])[0]
+                    if len(held) < size:
+                        break
+                    if held[:1] == b'C' and held[5:size] == b'COMMIT\0' and self.may_cut():
+                        return self.shut(c, s)
+                    out += held[:size]
+                    held = held[size:]
+                c.sendall(out)
+        except OSError:
+            pass
+        self.shut(c, s)
+
+    def may_cut(self):
+        with self.lock:
+            if not self.armed.is_set():
+                return False
+            self.armed.clear()
+            self.cuts += 1
+            self.deaf_until = time.monotonic() + self.deaf_for
+            return True
+
+    def close(self):
+        self.listener.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def patiently(s, method, target, headers=None, body=None):
+    """What was refused has not happened, so it can be asked for again."""
+    end = time.monotonic() + 8 * gh.SLOW
+    while True:
+        r = s.http(method, target, headers, body)
+        if r.status != 503 or time.monotonic() > end:
+            return r
+        time.sleep(0.05)
+
+
+def commit_is_cut(pg):
+    proxy = Proxy(pg)
+    conninfo = pg.database('cut').replace('host=' + pg.dir, 'host=' + proxy.dir)
+    try:
+        with gh.Server(config=config(conninfo)) as s:
+            s.http('MKCOL', '/dav/cut')
+            for i in range(12):
+                proxy.deaf_for = 0.4 if i % 4 == 3 else 0
+                proxy.armed.set()
+                # MKCOL and MOVE can't be repeated: a second time would be told as 405 or 404
+                r = patiently(s, 'MKCOL', '/dav/cut/d%d' % i)
+                t.eq(r.status, 201, 'MKCOL whose COMMIT was cut off is done, once')
+                proxy.armed.set()
+                r = patiently(s, 'PUT', '/dav/cut/f%d' % i, body=b'%d' % i)
+                t.eq(r.status, 201, 'PUT whose COMMIT was cut off is done, once')
+                proxy.armed.set()
+                r = patiently(s, 'MOVE', '/dav/cut/f%d' % i, {'Destination': s.url('/dav/cut/d%d/g' % i)})
+                t.eq(r.status, 201, 'MOVE whose COMMIT was cut off is done, once')
+                proxy.armed.clear()
+            t.ok(proxy.cuts >= 30, 'commits were cut off', '(%d)' % proxy.cuts)
+            t.eq(pg_count('cut', pg, "SELECT count(*) FROM event WHERE what NOT IN ('login') AND path LIKE '/cut/d%'") >= 12, True,
+                 'events tell of them')
+            t.eq(pg_count('cut', pg, 'SELECT count(*) - count(DISTINCT (tenant, op)) FROM event'), 0, 'each of them once')
+            for i in range(12):
+                t.eq(patiently(s, 'GET', '/dav/cut/d%d/g' % i).body, b'%d' % i, 'and everything is where it should be')
+            many = [Writer(s, 'm%d' % i) for i in range(6)]
+            for w in many:
+                w.start()
+            for i in range(10):
+                proxy.deaf_for = 0.2 if i == 5 else 0
+                proxy.armed.set()
+                time.sleep(0.15)
+            for w in many:
+                w.stop = True
+            for w in many:
+                w.join()
+            proxy.armed.clear()
+            t.eq([x for w in many for x in w.wrong], [], 'under load nothing but promises and refusals')
+            all_promised_are_there(s, many)
+            usage = pg_count('cut', pg, 'SELECT count(*) FROM node WHERE type = 1 AND tenant <> 0')
+            t.ok(usage >= sum(len(w.promised) for w in many) + 12, 'no promise is missing in the database')
+            audit(s, 'after commits were cut off')
+    finally:
+        proxy.close()
+
+
+def pg_count(db, pg, sql):
+    return int(pg.sql(sql, db))
+
+
+# ---- refused at the start ----
+
+def refused(conninfo, words, what):
+    try:
+        with gh.Server(config=config(conninfo)) as s:
+            t.ok(False, what, '(it started)')
+            s.log()
+    except RuntimeError as e:
+        lines = [x for x in str(e).splitlines() if 'gatehouse: ' in x or 'level=error' in x or words in x]
+        t.ok(any(words in x for x in lines) and 'secret' not in str(e), what, '(%r)' % str(e)[-600:])
+
+
+def bad_starts(pg):
+    refused(pg.conninfo.replace('dbname=gatehouse', 'dbname=nothing'), 'does not exist', 'no such database: named')
+    refused('host=%s/none user=gatehouse dbname=gatehouse' % pg.dir, 'No such file', 'no server: named')
+    pg.sql("CREATE USER guest PASSWORD 'secret'")
+    hba = os.path.join(pg.dir, 'data', 'pg_hba.conf')
+    with open(hba) as f:
+        old = f.read()
+    with open(hba, 'w') as f:
+        f.write('local all guest scram-sha-256\n' + old)
+    pg.sql('SELECT pg_reload_conf()')
+    time.sleep(0.3)
+    refused(pg.conninfo.replace('user=gatehouse', 'user=guest password=secretly'), 'password authentication failed',
+            'a wrong password: said, and not shown')
+    conninfo = pg.database('half')
+    with gh.Server(config=config(conninfo)):
+        pass
+    pg.sql('DELETE FROM schema_version WHERE version = 3; DROP TABLE usage_month', 'half')
+    refused(conninfo, 'already exists', 'a schema that somebody has half undone: named')
+    pg.sql("INSERT INTO schema_version VALUES (3, 'x', 0), (9999, '9999_later', 0)", 'half')
+    refused(conninfo, 'schema 9999', 'a schema that is too new: named')
+    for text, words, what in ((config('host=x dbname=y colour=red'), 'colour', '--check refuses a conninfo that is none'),
+                              (config('host=x user=y'), 'dbname', '--check misses the name of the database'),
+                              ('metadata: postgresql\n', 'says nothing', '--check misses a conninfo that is not there')):
+        path = os.path.join(pg.dir, 'check.conf')
+        with open(path, 'w') as f:
+            f.write(text)
+        check = subprocess.run([gh.binary(), 'serve', '--check', '-c', path], text=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT)
+        t.ok(check.returncode != 0 and 'postgresql.conninfo' in check.stdout and words in check.stdout, what,
+             '(%r)' % check.stdout)
+
+
+gh.need('psql')
+pg = Cluster()
+try:
+    with gh.Server(config=config(pg.conninfo)) as s:
+        days_work(s)
+        audit(s, "after a day's work")
+        s.restart()
+        t.eq(s.http('GET', '/dav/moved.txt').body, b'second', 'a gateway that starts again finds everything')
+        server_goes_and_comes(s, pg)
+        audit(s, 'after the server was away')
+        s.kill9()
+        s.start()
+        audit(s, 'after the gateway was killed')
+    commit_is_cut(pg)
+    bad_starts(pg)
+finally:
+    pg.close()
+sys.exit(t.done())
