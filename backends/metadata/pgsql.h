@@ -57,6 +57,7 @@ struct pg_conn {
 	uint64_t deadline_ns; /* of the call that holds it; 0 = none */
 	bool fresh;           /* a reader that has not read yet: if it is lost, another does as well */
 	bool lost;            /* nothing can be had from it any more */
+	bool asked;           /* something was sent since it was last waited for */
 	bool begun;           /* a transaction, be it only put off */
 	bool committed;       /* ... which was committed together with its batches */
 	bool locks_prepared;
@@ -77,6 +78,7 @@ struct db {
 	uint32_t connect_ms, statement_ms, lock_ms;
 	struct pg_conn *writer;
 	uint64_t clock_asked_ns; /* writer's */
+	uint64_t analyze_next;   /* writer's: when so many rows were changed; UINT64_MAX: no more */
 
 	pthread_mutex_t lock;
 	pthread_cond_t freed;
@@ -147,6 +149,8 @@ extern const struct db_word pg_words[];
 enum gh_status pg_lock_schema(struct db_conn *c, char *err);
 enum gh_status pg_exec(struct db_conn *c, const char *sql, char *err);
 enum gh_status pg_has_table(struct db_conn *c, const char *name, bool *ret);
+/* Takes statistics while tables are young; called between groups. See there. */
+void pg_young_tables(struct db *db);
 enum gh_status pg_check(struct db_conn *c, meta_finding_fn *fn, void *arg);
 
 /* An answer of the server as one line. */

@@ -385,10 +385,13 @@ void pg_writer_idle(struct db *db)
 {
 	const uint64_t now = gh_mono_ns();
 
-	if (!db->writer || db->writer->lost || now - db->clock_asked_ns < CLOCK_EVERY_NS)
+	if (!db->writer || db->writer->lost)
+		return;
+	db->writer->deadline_ns = now + db->statement_ms * GH_MS_NS;
+	pg_young_tables(db);
+	if (db->writer->lost || now - db->clock_asked_ns < CLOCK_EVERY_NS)
 		return;
 	db->clock_asked_ns = now;
-	db->writer->deadline_ns = now + db->statement_ms * GH_MS_NS;
 	(void)clock_ask(db->writer); /* logged; the connection is then replaced */
 }
 
@@ -410,6 +413,7 @@ enum gh_status pg_open(const struct meta_config *cfg, struct db **ret, char *err
 		db->statement_ms = cfg->statement_ms ? cfg->statement_ms : 10000;
 		db->lock_ms = cfg->lock_ms ? cfg->lock_ms : 5000;
 		db->clock_asked_ns = gh_mono_ns();
+		db->analyze_next = 500;
 		if (db->conninfo && db->label)
 			st = conn_open(db, &db->writer, err);
 		else

@@ -9,6 +9,7 @@
 #include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/metrics.h"
 
 #include <endian.h>
 #include <poll.h>
@@ -115,6 +116,7 @@ bool pg_expect_more(struct pg_conn *c, struct pg_expected e)
 		c->expected_cap = cap;
 	}
 	c->expected[c->expected_count++] = e;
+	c->asked = true;
 	return true;
 }
 
@@ -324,6 +326,9 @@ enum gh_status pg_next(struct pg_conn *c, struct pg_expected *ret, PGresult **re
 
 	if (c->lost)
 		return GH_DATABASE;
+	if (c->asked && c->expected_count)
+		gh_metric_add(GH_M_DB_ROUND_TRIPS, 0, 1);
+	c->asked = false;
 	if (c->expected_at == c->expected_count) {
 		c->expected_at = c->expected_count = 0;
 		return GH_END;

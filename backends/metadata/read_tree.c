@@ -251,23 +251,16 @@ enum gh_status meta_locks(struct meta_store *m, struct meta_call *c, uint64_t te
 	enum gh_status st = query_open(&q, m, c);
 
 	if (st == GH_OK)
-		st = query_snapshot(&q);
-	if (st == GH_OK)
-		st = query_prepare(&q, SQL_LOCK_SEEN);
+		st = query_prepare(&q, SQL_LOCKS_GET);
 	if (st == GH_OK) {
 		db_bind_u64(q.stmt, 1, tenant);
-		st = m->drv->step(q.stmt);
-		seen = st == GH_OK ? db_u64(q.stmt, 0) : 0;
-	}
-	if (st == GH_OK) { /* GH_END: no lock was ever given */
-		st = query_prepare(&q, SQL_LOCKS_GET);
-		if (st == GH_OK) {
-			db_bind_u64(q.stmt, 1, tenant);
-			db_bind_i64(q.stmt, 2, m->drv->now_us(q.conn));
-			db_bind_u64(q.stmt, 3, LOCKS_MAX);
-		}
+		db_bind_i64(q.stmt, 2, m->drv->now_us(q.conn));
+		db_bind_u64(q.stmt, 3, LOCKS_MAX);
 	}
 	while (st == GH_OK && (st = m->drv->step(q.stmt)) == GH_OK) {
+		seen = db_u64(q.stmt, 12);
+		if (m->drv->is_null(q.stmt, 0))
+			continue;
 		locks = rows_more(c->arena, locks, count, &cap, sizeof(*locks));
 		if (!locks)
 			break;

@@ -32,10 +32,11 @@ X(PROPS_OF_CHILDREN, SQL_TENANT,
   "SELECT p.node, p.ns, p.name, p.xml, p.lang FROM node n JOIN prop p ON p.tenant = ?1 AND p.node = n.id"
   " WHERE n.tenant = ?1 AND n.parent = ?2 AND n.name_key > ?3 AND n.name_key <= ?4 AND n.has_props = 1"
   " ORDER BY p.node, p.ns, p.name")
+/* Each with the highest number that was ever given; of a tenant that had locks and has none, that alone. */
 X(LOCKS_GET, SQL_TENANT,
-  "SELECT id, token, node, user_id, user_name, path_key, path, exclusive, deep, expires_us, timeout_s, owner_xml"
-  " FROM locks WHERE tenant = ?1 AND expires_us > ?2 ORDER BY path_key, seq LIMIT ?3")
-X(LOCK_SEEN, SQL_TENANT, "SELECT last FROM lock_seq WHERE tenant = ?1")
+  "SELECT l.id, l.token, l.node, l.user_id, l.user_name, l.path_key, l.path, l.exclusive, l.deep, l.expires_us, l.timeout_s,"
+  " l.owner_xml, s.last FROM lock_seq s LEFT JOIN locks l ON l.tenant = ?1 AND l.expires_us > ?2 WHERE s.tenant = ?1"
+  " ORDER BY l.path_key, l.seq LIMIT ?3")
 
 /* ---- reading: people and rights ---- */
 X(TENANTS, SQL_GLOBAL, "SELECT " TENANT_COLS " FROM tenant WHERE id > ?1 ORDER BY id LIMIT ?2")

@@ -20,6 +20,7 @@ X(NODE_CACHE, "node_cache_total", COUNTER, "result", "hit miss dropped evicted",
 X(NODE_CACHE_BYTES, "node_cache_bytes", GAUGE, NULL, NULL, "Memory held by the node cache.")
 X(COMMITS, "commits_total", COUNTER, "result", "done stale failed", "Metadata batches by outcome.")
 X(COMMIT_GROUPS, "commit_groups_total", COUNTER, NULL, NULL, "Database transactions that carried those batches.")
+X(DB_ROUND_TRIPS, "database_round_trips_total", COUNTER, NULL, NULL, "Times that a PostgreSQL server was waited for: each stands for everything that was sent to it at once.")
 X(BLOB_PUTS, "blob_puts_total", COUNTER, "kind", "pack file", "Blobs stored, by where.")
 X(PACK_SYNCS, "pack_syncs_total", COUNTER, NULL, NULL, "Flushes of the open pack.")
 X(WORKER_QUEUE, "worker_queue", GAUGE, "pool", "login wait admin", "Jobs waiting for a worker.")

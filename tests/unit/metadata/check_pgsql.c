@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "backends/metadata/store.h"
+#include "core/base/metrics.h"
 #include "tests/unit/metadata/help.h"
 
 static char cluster[64], programs[512];
@@ -313,6 +314,105 @@ START_TEST(a_write_that_others_lock_out_is_refused_after_the_lock_timeout)
 }
 END_TEST
 
+/* ---- round trips ---- */
+
+static int64_t trips_since(int64_t before)
+{
+	return gh_metric_get(GH_M_DB_ROUND_TRIPS, 0) - before;
+}
+
+static enum gh_status agrees(void *arg)
+{
+	(void)arg;
+	return GH_OK;
+}
+
+START_TEST(an_operation_is_one_round_trip)
+{
+	struct gh_component comp[3] = { { .key = "d", .key_len = 1 }, { .key = "e", .key_len = 1 }, { .key = "f", .key_len = 1 } };
+	uint64_t d = folder_make(&f, ROOT, "d"), e = folder_make(&f, d, "e"), seen;
+	struct meta_node *nodes;
+	struct meta_page page;
+	struct meta_lock *locks;
+	struct meta_step s[3];
+	struct meta_batch b;
+	unsigned n;
+	int64_t before;
+
+	OK(look_one()); /* the connection, and its clock */
+	before = trips_since(0);
+	b = put_batch(s, e, "f", 10);
+	OK(meta_commit(f.m, &f.call, &b));
+	ck_assert_int_eq(trips_since(before), 1);
+	IS(GH_STALE, meta_commit(f.m, &f.call, (b = put_batch(s, e, "f", 10), &b)));
+	ck_assert_int_eq(trips_since(before), 2);
+	OK(meta_resolve(f.m, &f.call, TENANT, ROOT, comp, 3, &nodes, &n));
+	ck_assert_uint_eq(n, 3);
+	ck_assert_int_eq(trips_since(before), 3);
+	OK(meta_list(f.m, &f.call, TENANT, e, "", 100, &page));
+	ck_assert_int_eq(trips_since(before), 4);
+	OK(meta_locks(f.m, &f.call, TENANT, &locks, &n, &seen));
+	ck_assert_int_eq(trips_since(before), 5);
+	b = put_batch(s, e, "g", 10); /* one whose content has to be durable first: COMMIT comes after that */
+	b.before = agrees;
+	OK(meta_commit(f.m, &f.call, &b));
+	ck_assert_int_eq(trips_since(before), 7);
+}
+END_TEST
+
+#define SENT 48
+
+static void count_landed(void *arg, enum gh_status st)
+{
+	__atomic_add_fetch((unsigned *)arg, st == GH_OK, __ATOMIC_RELAXED);
+}
+
+/* A table that is locked keeps the first of them waiting; the others gather. */
+START_TEST(a_group_is_one_round_trip_however_many_it_has)
+{
+	struct meta_step steps[SENT][3];
+	struct meta_batch b[SENT];
+	unsigned landed = 0;
+	int64_t before;
+	PGconn *h;
+
+	OK(put_one("first"));
+	h = hold("BEGIN; LOCK TABLE node IN ACCESS EXCLUSIVE MODE");
+	before = trips_since(0);
+	for (unsigned i = 0; i < SENT; i++) {
+		b[i] = put_batch(steps[i], ROOT, gh_printf(f.a, "n%u", i), 10);
+		meta_commit_later(f.m, &f.call, &b[i], count_landed, &landed);
+	}
+	PQfinish(h);
+	meta_quiet(f.m);
+	ck_assert_uint_eq(landed, SENT);
+	ck_assert_int_lt(trips_since(before), SENT / 4);
+	SOUND(&f);
+}
+END_TEST
+
+/* How many rows the planner believes in; below zero: nobody has looked. */
+static long believed_rows(void)
+{
+	PGconn *h = PQconnectdb(f.conninfo);
+	PGresult *r = PQexec(h, "SELECT reltuples::bigint FROM pg_class WHERE oid = 'node'::regclass");
+	long n = strtol(PQgetvalue(r, 0, 0), NULL, 10);
+
+	PQclear(r);
+	PQfinish(h);
+	return n;
+}
+
+START_TEST(the_planner_knows_of_a_folder_that_was_just_filled)
+{
+	ck_assert_int_lt(believed_rows(), 10);
+	for (unsigned i = 0; i < 300; i++)
+		OK(put_one(gh_printf(f.a, "n%u", i)));
+	meta_quiet(f.m);
+	ck_assert_int_gt(believed_rows(), 50);
+}
+END_TEST
+
 /* ---- several writers ---- */
 
 #define GATEWAYS 3
@@ -408,6 +508,9 @@ int main(int argc, char **argv)
 	tcase_add_test(t, a_server_that_is_down_is_a_failure_and_one_that_is_back_is_used_within_two_seconds);
 	tcase_add_test(t, a_read_that_has_to_wait_gives_up_at_its_deadline_and_the_next_one_is_well);
 	tcase_add_test(t, a_write_that_others_lock_out_is_refused_after_the_lock_timeout);
+	tcase_add_test(t, an_operation_is_one_round_trip);
+	tcase_add_test(t, a_group_is_one_round_trip_however_many_it_has);
+	tcase_add_test(t, the_planner_knows_of_a_folder_that_was_just_filled);
 	tcase_add_test(t, each_name_is_won_by_one_of_several_gateways);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, others);
