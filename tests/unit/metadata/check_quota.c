@@ -90,7 +90,7 @@ END_TEST
 START_TEST(batch_does_not_rest_on_a_lease_that_has_ended)
 {
 	lease(0, 0, 501, 1000, 30);
-	nap_ms(50);
+	nap_ms(600);
 	IS(GH_STALE, put_resting_on("a", 1, 501, 0));
 	lease(0, 501, 501, 1000, 60000);
 	OK(put_resting_on("a", 1, 501, 0));
@@ -103,13 +103,13 @@ START_TEST(books_tell_use_and_the_living_leases_of_others)
 
 	ck_assert_uint_eq(b.used_bytes + b.used_files + b.leased_bytes + b.leased_files, 0);
 	file_make(&f, ROOT, "a", 123);
-	b = lease(0, 0, 502, 300, 30);
+	b = lease(0, 0, 502, 300, 500);
 	ck_assert_uint_eq(b.used_bytes, 123);
 	ck_assert_uint_eq(b.used_files, 1);
 	ck_assert_uint_eq(b.leased_bytes, 400);
 	ck_assert_uint_eq(b.leased_files, 40);
 	ck_assert_uint_eq(look(0).leased_bytes, 700);
-	nap_ms(50);
+	nap_ms(600);
 	ck_assert_uint_eq(lease(0, 501, 501, 400, 60000).leased_bytes, 0); /* 502 has ended, 501 is the asker's */
 	ck_assert_uint_eq(look(0).leased_bytes, 400);
 	ck_assert_uint_eq(look(ANN).leased_bytes, 0);
