@@ -120,7 +120,7 @@ class Good(threading.Thread):
 
 
 def garbage(s):
-    """Bytes that are no protocol at all: closed, or refused and closed; on HTTP and FTP with a line in the log."""
+    """Bytes that are no protocol at all: closed, or refused and closed; with a line in the log."""
     blobs = [rng.randbytes(n) for n in (1, 2, 17, 300, 5000, 70000)]
     blobs += [b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03' + rng.randbytes(508), b'SSH-2.0-OpenSSH_9.2\r\n', b'\0' * 1000,
               b'\xff\xfb\x01' * 50, b'PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n', b'\r\n' * 50, b'GET /', b'EHLO x\r\n', b'*1\r\n$4\r\nPING\r\n',
@@ -135,8 +135,8 @@ def garbage(s):
             lines = [line for line in log.splitlines() if 'peer="127.0.0.1:%d"' % x.port in line]
             x.lines = len(lines)
     told = sum(log.count(event) for event in ('http_garbage', 'http_unread', 'http_refused'))
-    http = len(blobs)
-    t.ok(http - 3 <= told <= http + 1, 'each on HTTP leaves one line', '(%d lines for %d)' % (told, http))
+    http = 2 * len(blobs)  # the administrators' door speaks it too
+    t.ok(http - 6 <= told <= http + 2, 'each on HTTP leaves one line', '(%d lines for %d)' % (told, http))
 
 
 def halves(s):

@@ -119,7 +119,7 @@ END_TEST
 START_TEST(use_is_the_same_before_and_after_a_fold)
 {
 	for (int i = 0; i < 5; i++) {
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof(name), "f%d", i);
 		file_make(&f, ROOT, name, 10);
@@ -182,7 +182,7 @@ START_TEST(sums_follow_what_users_make_and_what_the_walker_takes)
 	count(BOB, true);
 	make("a", ROOT, 100);
 	for (int i = 0; i < 7; i++) {
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof(name), "f%d", i);
 		make(name, folder, 10);
