@@ -128,12 +128,9 @@ enum gh_status share_go_on(struct share_job *j)
 	return st;
 }
 
-void share_done(struct share_job *j)
+/* Its slot is the next one's, which this worker takes, if it is one: it will be free in a moment. */
+static void give_back(struct share_desk *d, struct share_job *j)
 {
-	struct share_desk *d = j->desk;
-
-	if (d->off)
-		return;
 	const uint64_t now = gh_mono_ns(), cost = now - j->started_ns;
 	if (j->tenant)
 		live_count(d->core, j->tenant, LIVE_WORKED_NS, cost);
@@ -144,6 +141,39 @@ void share_done(struct share_job *j)
 	struct gh_job *next = take_all(d, now);
 	pthread_mutex_unlock(&d->lock);
 	start_all(d, next, now, true);
+}
+
+/* Whoever has a bound on what runs at once is held to it, commits included. */
+static bool may_float(struct share_desk *d, const struct share_job *j)
+{
+	if (d->off || j->afloat || j->item.pool || j->item.rule.cap)
+		return false;
+	if (atomic_fetch_add_explicit(&d->afloat, 1, memory_order_relaxed) < SHARE_AFLOAT_MAX)
+		return true;
+	atomic_fetch_sub_explicit(&d->afloat, 1, memory_order_relaxed);
+	return false;
+}
+
+void share_float(struct share_job *j)
+{
+	if (!may_float(j->desk, j))
+		return;
+	j->afloat = true;
+	give_back(j->desk, j);
+}
+
+void share_done(struct share_job *j)
+{
+	struct share_desk *d = j->desk;
+
+	if (d->off)
+		return;
+	if (!j->afloat) {
+		give_back(d, j);
+		return;
+	}
+	j->afloat = false;
+	atomic_fetch_sub_explicit(&d->afloat, 1, memory_order_relaxed);
 }
 
 void share_kick_desk(struct share_desk *d)

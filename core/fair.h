@@ -52,6 +52,7 @@ struct share_job {
 	struct share_desk *desk;
 	struct tenant *tenant; /* NULL: nobody's */
 	uint64_t started_ns;
+	bool afloat; /* it has given its slot back, and is still under way */
 	void (*run)(struct share_job *j);  /* on a worker; calls share_done before anybody else may touch j */
 	/* It will not run. Any thread; posts to whom it concerns. */
 	void (*out)(struct share_job *j, enum gh_status st, uint32_t retry_after_s);
@@ -78,6 +79,11 @@ GH_MUST_CHECK enum gh_status share_submit_login(struct gh_core *c, struct share_
  * nothing should sound, OVERSHARE or, where nothing moves for anybody, BUSY. */
 bool share_withdraw(struct share_job *j, enum gh_status *ret_st, uint32_t *ret_retry_s);
 void share_done(struct share_job *j); /* on the worker, or wherever its work ended */
+/* On the worker, which is about to leave the job to the thread that commits: its slot goes to the next one, so that what
+ * is committed together is not bounded by the workers. Not where too many are out so already, nor for a tenant with a bound
+ * on what runs at once: these keep their slots. share_done follows in any case. */
+#define SHARE_AFLOAT_MAX 64u
+void share_float(struct share_job *j);
 /* What left its worker to wait for something, and kept its slot, runs again: j->run on a worker. Any thread; never blocks.
  * GH_STOPPING after share_stop. */
 GH_MUST_CHECK enum gh_status share_go_on(struct share_job *j);

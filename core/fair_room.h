@@ -18,6 +18,7 @@ struct share_desk {
 	struct fair *fair;
 	bool off, login, stopping;
 	_Atomic uint64_t settled_ns; /* when something was last done here */
+	atomic_uint afloat;          /* jobs under way without a slot: share_float */
 };
 
 struct share_rule {

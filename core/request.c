@@ -302,10 +302,12 @@ static void run_on_worker(struct share_job *job)
 {
 	struct vfs_work *w = (struct vfs_work *)((char *)job - offsetof(struct vfs_work, job));
 	const enum gh_status st = w->change ? go_on_on_worker(w) : begin_on_worker(w);
-	if (st == GH_WAIT)
-		change_send(w->change, change_landed); /* w is not ours any more */
-	else
+	if (st != GH_WAIT) {
 		send_home(w, st);
+		return;
+	}
+	share_float(job);
+	change_send(w->change, change_landed); /* w is not ours any more */
 }
 
 /* Put out of a queue, from whatever thread: for one whose tenant is below its share, or because the house closes. */
