@@ -1,6 +1,6 @@
 /* The writer's queue: many commits that wait become one transaction.
  *
- * One thread, the committer, takes what waits (at most GROUP_MAX), runs each under a mark of its own, commits once, and
+ * One thread, the committer, takes what waits (commit_queue.c), runs each under a mark of its own, commits once, and
  * tells everyone in the group. So alone there is no waiting, and under load one sync of the disk carries a group, while
  * the next one gathers. A batch whose guard fails sinks only itself. Nobody is answered GH_OK before COMMIT returned.
  *
@@ -147,7 +147,6 @@ static void refuse_waiting(struct commit_queue *q)
 	items = q->head;
 	q->head = NULL;
 	q->tail = &q->head;
-	q->waiting = 0;
 	pthread_mutex_unlock(&q->lock);
 	all_failed(items, GH_DATABASE);
 	tell_all(items);
@@ -214,37 +213,6 @@ static void group_commit(struct meta_store *m, struct commit_item *items)
 
 /* ---- the queue ---- */
 
-/* Takes the leader's group off the queue. Those whose deadline has passed are told so. Queue locked. */
-static struct commit_item *take(struct meta_store *m, struct commit_item **ret_late)
-{
-	struct commit_queue *q = &m->queue;
-	struct commit_item *items = NULL, **end = &items;
-	uint64_t now = gh_mono_ns();
-
-	*ret_late = NULL;
-	for (unsigned n = 0; q->head && n < GROUP_MAX;) {
-		struct commit_item *it = q->head;
-
-		if (items && m->drv->jobs_alone && (it->job || items->job))
-			break;
-		q->head = it->next;
-		q->waiting--;
-		it->next = NULL;
-		if (it->deadline_ns && it->deadline_ns < now) {
-			it->status = GH_DEADLINE;
-			it->next = *ret_late;
-			*ret_late = it;
-			continue;
-		}
-		*end = it;
-		end = &it->next;
-		n++;
-	}
-	if (!q->head)
-		q->tail = &q->head;
-	return items;
-}
-
 /* Until the queue is closed and empty. Queue locked. */
 static struct commit_item *wait_for_some(struct meta_store *m, struct commit_item **ret_late)
 {
@@ -256,7 +224,7 @@ static struct commit_item *wait_for_some(struct meta_store *m, struct commit_ite
 		pthread_cond_wait(&q->filled, &q->lock);
 	}
 	q->idle = false;
-	return take(m, ret_late);
+	return commit_queue_take(q, m->drv->jobs_alone, gh_mono_ns(), ret_late);
 }
 
 static void *committer_main(void *arg)
@@ -331,10 +299,7 @@ static void put(struct commit_queue *q, struct commit_item *it)
 
 	pthread_mutex_lock(&q->lock);
 	GH_ASSERT(!q->closed);
-	it->next = NULL;
-	*q->tail = it;
-	q->tail = &it->next;
-	q->waiting++;
+	commit_queue_put(q, it, gh_mono_ns());
 	idle = q->idle;
 	q->idle = false;
 	pthread_mutex_unlock(&q->lock);

@@ -11,6 +11,7 @@
 
 /* The most commits that become one transaction. */
 #define GROUP_MAX 64
+#define GROUP_IN_COMPANY 16
 
 /* What runs under the writer's mark when it is not a batch: upkeep. now_us: the transaction's time. */
 typedef enum gh_status db_job_fn(struct db_conn *c, void *arg, int64_t now_us);
@@ -35,7 +36,8 @@ struct commit_queue {
 	pthread_mutex_t lock;
 	pthread_cond_t filled, quiet;
 	struct commit_item *head, **tail;
-	unsigned waiting;
+	uint64_t tenant;           /* whose the last batch was; 0 = there was none */
+	uint64_t company_until_ns; /* batches of several tenants come */
 	bool idle; /* the committer waits to be woken */
 	bool closed, runs;
 	pthread_t committer;
@@ -51,6 +53,13 @@ struct meta_store {
 /* ---- migrate.c ---- */
 /* label: the database in messages. */
 GH_MUST_CHECK enum gh_status migrate(struct db_conn *c, bool read_only, const char *label, char *err);
+
+/* ---- commit_queue.c ---- */
+void commit_queue_put(struct commit_queue *q, struct commit_item *it, uint64_t now_ns);
+/* The next group, in the order in which it is to run, and those whose deadline has passed; either may be NULL. jobs_alone: a
+ * job is a group of its own. */
+struct commit_item *commit_queue_take(struct commit_queue *q, bool jobs_alone, uint64_t now_ns,
+				      struct commit_item **ret_late);
 
 /* ---- commit.c ---- */
 GH_MUST_CHECK enum gh_status commit_queue_open(struct meta_store *m); /* starts the committer */

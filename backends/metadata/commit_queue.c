@@ -1,0 +1,104 @@
+/* Who is committed next. Called by commit.c under the queue's lock; no clock, no lock of its own.
+ *
+ * Alone, a tenant's batches go together in the order in which they came, as many as GROUP_MAX: the larger the group, the
+ * less each of them costs. In company (another tenant's came within the last second) a group has at most
+ * GROUP_IN_COMPANY and begins with one of each tenant that waits, the oldest first: who comes while many of one tenant
+ * wait, waits for the group that runs, which is short, and is in the next.
+ */
+#include "backends/metadata/store.h"
+
+#include "core/base/clock.h"
+
+#define COMPANY_NS GH_S_NS
+
+struct group {
+	struct commit_item *items, **end;
+	unsigned count;
+};
+
+static uint64_t tenant_of(const struct commit_item *it)
+{
+	return it->batch ? it->batch->tenant : 0;
+}
+
+void commit_queue_put(struct commit_queue *q, struct commit_item *it, uint64_t now_ns)
+{
+	const uint64_t tenant = tenant_of(it);
+
+	it->next = NULL;
+	*q->tail = it;
+	q->tail = &it->next;
+	if (!tenant || tenant == q->tenant) /* the house's own are nobody's company */
+		return;
+	if (q->tenant)
+		q->company_until_ns = now_ns + COMPANY_NS;
+	q->tenant = tenant;
+}
+
+static void move(struct commit_queue *q, struct commit_item **link, struct group *g)
+{
+	struct commit_item *it = *link;
+
+	*link = it->next;
+	if (q->tail == &it->next)
+		q->tail = link;
+	it->next = NULL;
+	*g->end = it;
+	g->end = &it->next;
+	g->count++;
+}
+
+static void move_late(struct commit_queue *q, uint64_t now_ns, struct group *late)
+{
+	for (struct commit_item **link = &q->head; *link;) {
+		struct commit_item *it = *link;
+
+		if (it->deadline_ns && it->deadline_ns < now_ns) {
+			it->status = GH_DEADLINE;
+			move(q, link, late);
+		} else {
+			link = &it->next;
+		}
+	}
+}
+
+static bool has_tenant(const struct group *g, uint64_t tenant)
+{
+	for (const struct commit_item *it = g->items; it; it = it->next) {
+		if (tenant_of(it) == tenant)
+			return true;
+	}
+	return false;
+}
+
+static void move_one_of_each(struct commit_queue *q, bool jobs_alone, unsigned most, struct group *g)
+{
+	for (struct commit_item **link = &q->head; *link && g->count < most;) {
+		if (jobs_alone && (*link)->job)
+			return;
+		if (has_tenant(g, tenant_of(*link)))
+			link = &(*link)->next;
+		else
+			move(q, link, g);
+	}
+}
+
+struct commit_item *commit_queue_take(struct commit_queue *q, bool jobs_alone, uint64_t now_ns,
+				      struct commit_item **ret_late)
+{
+	const bool company = now_ns < q->company_until_ns;
+	const unsigned most = company ? GROUP_IN_COMPANY : GROUP_MAX;
+	struct group g = { .end = &g.items }, late = { .end = &late.items };
+
+	move_late(q, now_ns, &late);
+	*ret_late = late.items;
+	if (jobs_alone && q->head && q->head->job) {
+		move(q, &q->head, &g);
+		return g.items;
+	}
+	if (company)
+		move_one_of_each(q, jobs_alone, most, &g);
+	while (q->head && g.count < most && !(jobs_alone && q->head->job))
+		move(q, &q->head, &g);
+	return g.items;
+}

@@ -1,0 +1,157 @@
+/* Who is committed next: alone as they come, in company one of each first; nobody waits for ever, nothing is lost. */
+#include "backends/metadata/store.h"
+#include "tests/unit/metadata/help.h"
+
+#define MANY 300
+
+static struct commit_queue q;
+static struct commit_item item[MANY];
+static struct db_batch batch[MANY];
+
+static db_job_fn job;
+static enum gh_status job(struct db_conn *c, void *arg, int64_t now_us)
+{
+	(void)c;
+	(void)arg;
+	(void)now_us;
+	return GH_OK;
+}
+
+static void setup(void)
+{
+	memset(&q, 0, sizeof(q));
+	q.tail = &q.head;
+	memset(item, 0, sizeof(item));
+}
+
+/* Item i is a batch of this tenant (0: a job). */
+static void put(unsigned i, uint64_t tenant, uint64_t now_ns)
+{
+	batch[i].tenant = tenant;
+	item[i].batch = tenant ? &batch[i] : NULL;
+	item[i].job = tenant ? NULL : job;
+	commit_queue_put(&q, &item[i], now_ns);
+}
+
+/* How many the next group has; its members' numbers in order. */
+static unsigned take(bool jobs_alone, uint64_t now_ns, unsigned *ret)
+{
+	struct commit_item *late, *items = commit_queue_take(&q, jobs_alone, now_ns, &late);
+	unsigned n = 0;
+
+	ck_assert_ptr_null(late);
+	for (; items; items = items->next)
+		ret[n++] = (unsigned)(items - item);
+	return n;
+}
+
+START_TEST(alone_they_go_as_they_came_and_as_many_as_possible)
+{
+	unsigned got[MANY];
+
+	for (unsigned i = 0; i < 100; i++)
+		put(i, 7, 1);
+	ck_assert_uint_eq(take(false, 2, got), GROUP_MAX);
+	for (unsigned i = 0; i < GROUP_MAX; i++)
+		ck_assert_uint_eq(got[i], i);
+	ck_assert_uint_eq(take(false, 2, got), 100 - GROUP_MAX);
+	ck_assert_uint_eq(take(false, 2, got), 0);
+	put(100, 7, 3); /* the queue is whole after it was empty */
+	ck_assert_uint_eq(take(false, 3, got), 1);
+}
+END_TEST
+
+START_TEST(in_company_a_group_is_short_and_begins_with_one_of_each)
+{
+	unsigned got[MANY];
+
+	for (unsigned i = 0; i < 100; i++)
+		put(i, 7, 1);
+	put(100, 8, 1);
+	put(101, 9, 1);
+	put(102, 8, 1);
+	ck_assert_uint_eq(take(false, 2, got), GROUP_IN_COMPANY);
+	ck_assert_uint_eq(got[0], 0);
+	ck_assert_uint_eq(got[1], 100);
+	ck_assert_uint_eq(got[2], 101);
+	for (unsigned i = 3; i < GROUP_IN_COMPANY; i++)
+		ck_assert_uint_eq(got[i], i - 2);
+	take(false, 2, got);
+	ck_assert_uint_eq(got[1], 102);
+	/* after a second without company, or with none but the house's own */
+	put(103, 0, 3 + GH_S_NS);
+	ck_assert_uint_eq(take(false, 3 + GH_S_NS, got), GROUP_MAX);
+}
+END_TEST
+
+START_TEST(many_tenants_take_turns_by_age)
+{
+	unsigned got[MANY], seen = 0;
+
+	for (unsigned i = 0; i < 200; i++)
+		put(i, 1 + i % 40, 1);
+	for (unsigned n; (n = take(false, 2, got)) > 0;) {
+		for (unsigned i = 0; i < n; i++)
+			ck_assert_uint_eq(got[i], seen + i); /* distinct neighbours: the order in which they came */
+		seen += n;
+	}
+	ck_assert_uint_eq(seen, 200);
+}
+END_TEST
+
+START_TEST(a_job_may_want_to_be_alone)
+{
+	unsigned got[MANY];
+
+	put(0, 7, 1);
+	put(1, 8, 1);
+	put(2, 0, 1);
+	put(3, 9, 1);
+	put(4, 7, 1);
+	ck_assert_uint_eq(take(true, 2, got), 2);
+	ck_assert_uint_eq(take(true, 2, got), 1);
+	ck_assert_uint_eq(got[0], 2);
+	ck_assert_uint_eq(take(true, 2, got), 2);
+	put(5, 0, 3);
+	put(6, 7, 3);
+	ck_assert_uint_eq(take(false, 4, got), 2);
+}
+END_TEST
+
+START_TEST(those_whose_time_is_over_are_told_wherever_they_stand)
+{
+	struct commit_item *late, *items;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 10; i++) {
+		put(i, 7, 1);
+		item[i].deadline_ns = i % 3 ? 100 : 50;
+	}
+	items = commit_queue_take(&q, false, 60, &late);
+	for (; late; late = late->next, n++) {
+		ck_assert_int_eq(late->status, GH_DEADLINE);
+		ck_assert_uint_eq((late - item) % 3, 0);
+	}
+	ck_assert_uint_eq(n, 4);
+	for (n = 0; items; items = items->next)
+		n++;
+	ck_assert_uint_eq(n, 6);
+	put(10, 7, 61);
+	ck_assert_ptr_eq(commit_queue_take(&q, false, 62, &late), &item[10]);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("commit queue");
+	TCase *t = tcase_create("queue");
+
+	tcase_add_checked_fixture(t, setup, NULL);
+	tcase_add_test(t, alone_they_go_as_they_came_and_as_many_as_possible);
+	tcase_add_test(t, in_company_a_group_is_short_and_begins_with_one_of_each);
+	tcase_add_test(t, many_tenants_take_turns_by_age);
+	tcase_add_test(t, a_job_may_want_to_be_alone);
+	tcase_add_test(t, those_whose_time_is_over_are_told_wherever_they_stand);
+	suite_add_tcase(s, t);
+	return run_suite(s);
+}
