@@ -54,7 +54,8 @@ struct pg_conn {
 	struct db *db;
 	PGconn *h;
 	struct pg_conn *next; /* in the pool */
-	uint64_t deadline_ns; /* of the call that holds it; 0 = none */
+	uint64_t deadline_ns; /* of the call that holds it, or our own patience; 0 = none */
+	bool callers;         /* it is the call's: when it has passed, nothing is wrong with the server */
 	bool fresh;           /* a reader that has not read yet: if it is lost, another does as well */
 	bool lost;            /* nothing can be had from it any more */
 	bool asked;           /* something was sent since it was last waited for */

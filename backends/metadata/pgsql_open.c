@@ -332,6 +332,7 @@ enum gh_status pg_reader(struct db *db, uint64_t deadline_ns, struct db_conn **r
 		return st;
 	}
 	c->fresh = true;
+	c->callers = deadline_ns != 0;
 	c->deadline_ns = deadline_ns;
 	if (!deadline_ns && !db->read_only)
 		c->deadline_ns = gh_mono_ns() + 6 * db->statement_ms * GH_MS_NS;

@@ -107,13 +107,18 @@ static enum gh_status run_once(struct pg_conn *c, struct pg_stmt *s)
 	return first;
 }
 
+static bool in_time(const struct pg_conn *c)
+{
+	return !c->deadline_ns || gh_mono_ns() < c->deadline_ns;
+}
+
 /* The first read on a connection that was lost since it was looked at is sent once more, on another. */
 static enum gh_status run(struct pg_conn *c, struct pg_stmt *s)
 {
 	const unsigned deferred_count = c->deferred_count;
 	enum gh_status st = run_once(c, s);
 
-	if (st == GH_DATABASE && c->lost && c->fresh && pg_redial(c) == GH_OK) {
+	if (st == GH_DATABASE && c->lost && c->fresh && in_time(c) && pg_redial(c) == GH_OK) {
 		c->deferred_count = deferred_count;
 		st = run_once(c, s);
 	}

@@ -288,7 +288,7 @@ static enum gh_status wait_for_result(struct pg_conn *c)
 	}
 	/* The connection goes: the server sees that within client_connection_check_interval, and stops what it was asked. */
 	pg_lose(c, "wait", "it took too long, so it is given up");
-	return GH_DEADLINE;
+	return c->callers ? GH_DEADLINE : GH_DATABASE;
 }
 
 /* The result of what is expected next. In the pipeline the results of each message end with a NULL, but for a Sync's. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <libgen.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 #include "backends/metadata/store.h"
@@ -220,6 +221,20 @@ START_TEST(a_database_that_cannot_be_reached_is_named_in_one_line)
 }
 END_TEST
 
+START_TEST(of_several_hosts_the_one_that_can_be_written_to_is_taken)
+{
+	char conninfo[400], err[DB_ERR_MAX];
+
+	snprintf(conninfo, sizeof(conninfo), "host=/nowhere,%s user=gatehouse dbname=gatehouse", cluster);
+	OK(open_at(conninfo, err));
+	fix_sql(&f, "CREATE DATABASE standby");
+	fix_sql(&f, "ALTER DATABASE standby SET default_transaction_read_only = on");
+	snprintf(conninfo, sizeof(conninfo), "host=%s user=gatehouse dbname=standby", cluster);
+	IS(GH_DATABASE, open_at(conninfo, err));
+	ck_assert_msg(strstr(err, "read-only"), "%s", err);
+}
+END_TEST
+
 /* ---- a server that goes away ---- */
 
 static enum gh_status put_one(const char *name)
@@ -273,6 +288,81 @@ START_TEST(a_server_that_is_down_is_a_failure_and_one_that_is_back_is_used_withi
 }
 END_TEST
 
+static enum gh_status agrees(void *arg)
+{
+	(void)arg;
+	return GH_OK;
+}
+
+/* Every process of the cluster that a gateway has to do with. */
+static unsigned servers(pid_t *pids, unsigned max)
+{
+	PGconn *h = PQconnectdb(f.conninfo);
+	PGresult *r = PQexec(h, "SELECT pid FROM pg_stat_activity WHERE application_name = 'gatehouse'");
+	char path[96];
+	unsigned n = 0;
+	FILE *p;
+	int first;
+
+	for (; n < (unsigned)PQntuples(r) && n + 1 < max; n++)
+		pids[n] = atoi(PQgetvalue(r, (int)n, 0));
+	PQclear(r);
+	PQfinish(h);
+	snprintf(path, sizeof(path), "%s/data/postmaster.pid", cluster);
+	p = fopen(path, "r");
+	ck_assert_ptr_nonnull(p);
+	ck_assert_int_eq(fscanf(p, "%d", &first), 1);
+	fclose(p);
+	pids[n++] = first;
+	return n;
+}
+
+static void signal_all(const pid_t *pids, unsigned n, int sig)
+{
+	for (unsigned i = 0; i < n; i++)
+		ck_assert_int_eq(kill(pids[i], sig), 0);
+}
+
+START_TEST(a_server_that_stands_still_is_a_failure_in_time_and_well_when_it_goes_on)
+{
+	struct meta_config cfg = { .conninfo = f.conninfo, .statement_ms = 400, .lock_ms = 200, .connect_ms = 2000 };
+	struct meta_call late = { .arena = f.a, .op = "late" };
+	struct meta_step s[3];
+	struct meta_batch b;
+	struct meta_tenant *t;
+	char err[DB_ERR_MAX];
+	enum gh_status read, written;
+	pid_t pids[32];
+	unsigned n;
+	uint64_t start;
+
+	meta_close(&f.m);
+	OK(meta_open(&cfg, &f.m, err));
+	OK(put_one("a"));
+	OK(look_one());
+	n = servers(pids, 32);
+	ck_assert_uint_ge(n, 3);
+	signal_all(pids, n, SIGSTOP);
+	start = gh_mono_ns();
+	late.deadline_ns = start + 200 * GH_MS_NS;
+	read = meta_tenant_by_name(f.m, &late, "acme", &t);
+	b = put_batch(s, ROOT, "b", 10);
+	b.before = agrees;
+	written = meta_commit(f.m, &f.call, &b);
+	signal_all(pids, n, SIGCONT); /* before anything can end this test */
+	ck_assert_int_eq(read, GH_DEADLINE);
+	ck_assert_int_eq(written, GH_DATABASE);
+	ck_assert_uint_lt(gh_mono_ns() - start, 15 * GH_S_NS);
+	start = gh_mono_ns();
+	while (put_one("b") != GH_OK) {
+		ck_assert_uint_lt(gh_mono_ns() - start, 5 * GH_S_NS);
+		usleep(10000);
+	}
+	OK(look_one());
+	SOUND(&f);
+}
+END_TEST
+
 /* ---- waiting ---- */
 
 static PGconn *hold(const char *sql)
@@ -319,12 +409,6 @@ END_TEST
 static int64_t trips_since(int64_t before)
 {
 	return gh_metric_get(GH_M_DB_ROUND_TRIPS, 0) - before;
-}
-
-static enum gh_status agrees(void *arg)
-{
-	(void)arg;
-	return GH_OK;
 }
 
 START_TEST(an_operation_is_one_round_trip)
@@ -504,6 +588,8 @@ int main(int argc, char **argv)
 	tcase_add_test(t, a_migration_that_was_cut_off_is_taken_up);
 	tcase_add_test(t, gateways_that_start_together_migrate_once);
 	tcase_add_test(t, a_database_that_cannot_be_reached_is_named_in_one_line);
+	tcase_add_test(t, of_several_hosts_the_one_that_can_be_written_to_is_taken);
+	tcase_add_test(t, a_server_that_stands_still_is_a_failure_in_time_and_well_when_it_goes_on);
 	tcase_add_test(t, connections_that_the_server_dropped_meanwhile_are_not_noticed);
 	tcase_add_test(t, a_server_that_is_down_is_a_failure_and_one_that_is_back_is_used_within_two_seconds);
 	tcase_add_test(t, a_read_that_has_to_wait_gives_up_at_its_deadline_and_the_next_one_is_well);
