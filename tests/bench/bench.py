@@ -213,6 +213,7 @@ def main():
              '| workload | nginx req/s (CPU us) | gatehouse req/s (CPU us) | p50 / p99 ms nginx | p50 / p99 ms gatehouse '
              '| ratio (min .. max) |', '|---|---|---|---|---|---|']
     floor = True
+    gh.binary()  # says what is missing before anything is started
     try:
         a, b = Nginx(top), Gatehouse(top)
         for kind in args.only.split(','):
