@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # suite: default
+# alone: yes
 # timeout: 240
 """Kill switches at every door: each scope in each mode, met by new connections, idle ones, downloads and uploads under way,
 of those that the rule names and of those that it does not. The former hear the administrator's words in their protocol's
