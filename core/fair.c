@@ -8,6 +8,7 @@
 #include "core/fair_room.h"
 
 #define RESERVED_MAX 16u /* threads of a class of its own: with all pools and all that are lent, what a pool can grow by */
+#define COMPANY_NS GH_S_NS /* so long after a job of another tenant nobody is alone */
 
 /* ---- counting ---- */
 
@@ -143,10 +144,12 @@ static void give_back(struct share_desk *d, struct share_job *j)
 	start_all(d, next, now, true);
 }
 
-/* Whoever has a bound on what runs at once is held to it, commits included. */
+/* Whoever has a bound on what runs at once is held to it, commits included; and so is everybody in company, where slots are
+ * what weights divide. */
 static bool may_float(struct share_desk *d, const struct share_job *j)
 {
-	if (d->off || j->afloat || j->item.pool || j->item.rule.cap)
+	if (d->off || j->afloat || j->item.pool || j->item.rule.cap ||
+	    gh_mono_ns() < atomic_load_explicit(&d->company_until_ns, memory_order_relaxed))
 		return false;
 	if (atomic_fetch_add_explicit(&d->afloat, 1, memory_order_relaxed) < SHARE_AFLOAT_MAX)
 		return true;
@@ -193,6 +196,16 @@ void share_kick(struct gh_core *c)
 
 /* ---- submitting ---- */
 
+/* Under the lock. The house's own jobs are nobody's company. */
+static void note_company(struct share_desk *d, uint64_t tenant, uint64_t now_ns)
+{
+	if (!tenant || tenant == d->tenant)
+		return;
+	if (d->tenant)
+		atomic_store_explicit(&d->company_until_ns, now_ns + COMPANY_NS, memory_order_relaxed);
+	d->tenant = tenant;
+}
+
 static enum gh_status submit(struct share_desk *d, struct share_job *j, uint32_t *ret_retry_s)
 {
 	const uint64_t now = gh_mono_ns();
@@ -212,6 +225,7 @@ static enum gh_status submit(struct share_desk *d, struct share_job *j, uint32_t
 		pthread_mutex_unlock(&d->lock);
 		return GH_STOPPING;
 	}
+	note_company(d, j->item.tenant, now);
 	const enum fair_pushed said = fair_push(d->fair, &j->item, now, &victim);
 	switch (said) {
 	case FAIR_RUN:

@@ -80,8 +80,8 @@ GH_MUST_CHECK enum gh_status share_submit_login(struct gh_core *c, struct share_
 bool share_withdraw(struct share_job *j, enum gh_status *ret_st, uint32_t *ret_retry_s);
 void share_done(struct share_job *j); /* on the worker, or wherever its work ended */
 /* On the worker, which is about to leave the job to the thread that commits: its slot goes to the next one, so that what
- * is committed together is not bounded by the workers. Not where too many are out so already, nor for a tenant with a bound
- * on what runs at once: these keep their slots. share_done follows in any case. */
+ * is committed together is not bounded by the workers. Not in company (others' jobs came within the last second), not where
+ * too many are out so already, nor for a tenant with a bound on what runs at once: these keep their slots. share_done follows in any case. */
 #define SHARE_AFLOAT_MAX 64u
 void share_float(struct share_job *j);
 /* What left its worker to wait for something, and kept its slot, runs again: j->run on a worker. Any thread; never blocks.
