@@ -21,8 +21,8 @@ session() {
 }
 
 session "a day's work" <<'END'
-mkcol work
-cd work
+mkcol day
+cd day
 put one.txt
 put two.bin
 ls
@@ -51,7 +51,7 @@ END
 cmp two.bin got.bin || fail "what was read is not what was written"
 cmp two.bin got2.bin || fail "the copy differs"
 grep -q blue "$TOP/out" || { cat "$TOP/out"; fail "the property was not told"; }
-get() { curl -sf -u "admin:$PASSWORD" "http://$HTTP/api/v1/content/work/$1"; }
+get() { curl -sf -u "admin:$PASSWORD" "http://$HTTP/api/v1/content/day/$1"; }
 [ "$(get one.txt)" = first ] || fail "one.txt over REST"
 get sub3/two.bin | cmp - two.bin || fail "sub3/two.bin over REST"
 for gone in sub/two.bin four.txt three.txt sub2/two.bin; do

@@ -45,7 +45,7 @@ static int cluster_do(const char *verb, const char *setting)
 
 /* ---- the same tests ---- */
 
-static const char *const same[] = { "check_commit", "check_read", "check_people", "check_settings", "check_quota",
+static const char *const same[] = { "check_commit", "check_group", "check_read", "check_people", "check_settings", "check_quota",
 				    "check_upkeep" };
 
 START_TEST(what_holds_in_a_file_holds_on_a_server)
@@ -570,6 +570,7 @@ int main(int argc, char **argv)
 
 	(void)argc;
 	snprintf(programs, sizeof(programs), "%s", dirname(argv[0]));
+	/* Not below TMPDIR: its name would make a socket's path too long. */
 	snprintf(cluster, sizeof(cluster), "/tmp/gh-pg-XXXXXX");
 	if (!mkdtemp(cluster))
 		return 1;
