@@ -173,7 +173,7 @@ static enum gh_status change_once(struct control_call *c, void *arg)
 static enum gh_status change(struct control_call *c, struct user_change *k)
 {
 	const struct people_proof password = people_password_proof(k->hash ? k->hash : "");
-	struct control_end end = { .tenant = k->t, .message = CONTROL_ACCOUNT_CHANGED };
+	struct control_end end = { .tenant = k->t, .status = GH_UNAUTH, .message = CONTROL_ACCOUNT_CHANGED };
 	enum gh_status st = control_retry(c, change_once, k);
 
 	end.user = k->id;
@@ -446,7 +446,8 @@ enum gh_status control_token_revoke(struct control_call *c)
 	st = control_commit(c, t, user_text(c, u->name), found->name, UINT64_MAX, steps, 2);
 	if (st == GH_OK) {
 		struct control_end end = {
-			.tenant = t, .user = u->id, .token = id, .message = CONTROL_ACCOUNT_CHANGED,
+			.tenant = t, .user = u->id, .token = id,
+			.status = GH_UNAUTH, .message = CONTROL_ACCOUNT_CHANGED,
 		};
 
 		control_sessions_end(c, &end);

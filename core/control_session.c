@@ -132,7 +132,7 @@ enum gh_status control_upload_list(struct control_call *c)
 static void end_one(struct vfs_live *l, void *arg)
 {
 	const struct control_end *e = arg;
-	const struct vfs_verdict v = { .status = GH_OFF, .message = e->message, .by_name = true };
+	const struct vfs_verdict v = { .status = e->status, .message = e->message, .by_name = true };
 	const struct people_proof *p = l->who ? &l->who->proof : NULL;
 
 	if (l->leaving || !p || l->who->tenant != e->tenant || (e->user && l->who->user != e->user))

@@ -245,7 +245,7 @@ enum gh_status control_tenant_set(struct control_call *c)
 	if (st == GH_OK)
 		st = control_retry(c, set_once, &k);
 	if (st == GH_OK && k.disabled) {
-		struct control_end end = { .tenant = k.t, .message = "This tenant is disabled." };
+		struct control_end end = { .tenant = k.t, .status = GH_OFF, .message = "This tenant is disabled." };
 
 		control_sessions_end(c, &end);
 	}

@@ -74,6 +74,7 @@ struct control_end {
 	struct tenant *tenant;
 	uint64_t user, token;                /* 0: any */
 	const struct people_proof *password; /* those that another password than this opened; NULL: any */
+	enum gh_status status;               /* UNAUTH: who logs in again may go on; OFF: not now */
 	const char *message;
 };
 void control_sessions_end(struct control_call *c, struct control_end *which);

@@ -48,7 +48,8 @@ struct fe_ops {
  * open, and an administrator sees and ends it. The door keeps struct vfs_live inside its own; everything on the loop. */
 
 /* How a caller stands with the switchboard. OK, OFF (end it, cut what runs), DRAINING (finish what runs, then end it);
- * of a class also READONLY, FROZEN, SUSPENDED (this class alone). */
+ * of a class also READONLY, FROZEN, SUSPENDED (this class alone); by name also UNAUTH (what opened it is worth nothing any
+ * more: end it, like OFF). */
 struct vfs_verdict {
 	enum gh_status status;
 	bool drains;            /* refused, but what runs may finish */
