@@ -10,7 +10,6 @@
 #include "core/quota_room.h"
 
 #define KIND "limit"
-#define PAGE 500
 #define BYTES_MAX (1ull << 60)
 
 /* What makes sense; to shut somebody out altogether is a switch's business. */
@@ -266,22 +265,10 @@ static enum gh_status list_tenant(struct listing *l, const char *name)
 	return l->st;
 }
 
-static enum gh_status list_all(struct listing *l)
+static enum gh_status list_row(struct control_call *c, const struct meta_tenant *row, void *l)
 {
-	struct meta_call call = control_meta(l->c);
-	unsigned count = PAGE;
-	enum gh_status st = GH_OK;
-
-	for (uint64_t after = 0; st == GH_OK && count == PAGE;) {
-		struct meta_tenant *rows;
-
-		st = meta_tenants(l->c->core->meta, &call, after, PAGE, &rows, &count);
-		for (unsigned i = 0; st == GH_OK && i < count; i++) {
-			after = rows[i].id;
-			st = list_tenant(l, rows[i].name);
-		}
-	}
-	return st;
+	gh_arena_reset(c->arena);
+	return list_tenant(l, row->name);
 }
 
 static enum gh_status list(struct listing *l)
@@ -295,7 +282,7 @@ static enum gh_status list(struct listing *l)
 	l->items = control_items(l->c);
 	if (!l->items)
 		return GH_NOMEM;
-	return tenant ? list_tenant(l, tenant) : list_all(l);
+	return tenant ? list_tenant(l, tenant) : control_tenants_each(l->c, list_row, l);
 }
 
 static json_t *row_begin(const struct listing *l, uint64_t user)

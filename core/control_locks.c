@@ -4,7 +4,6 @@
 #include "core/base/clock.h"
 #include "core/control_work.h"
 
-#define PAGE 500
 
 static json_t *lock_json(const char *tenant, const struct meta_lock *l, int64_t now_us)
 {
@@ -29,24 +28,10 @@ static enum gh_status list_tenant(struct control_call *c, json_t *items, uint64_
 	return st;
 }
 
-static enum gh_status list_all(struct control_call *c, json_t *items)
+static enum gh_status list_row(struct control_call *c, const struct meta_tenant *row, void *items)
 {
-	unsigned count = PAGE;
-
-	for (uint64_t after = 0; count == PAGE;) {
-		struct meta_call call = control_meta(c);
-		struct meta_tenant *rows;
-		enum gh_status st = meta_tenants(c->core->meta, &call, after, PAGE, &rows, &count);
-
-		for (unsigned i = 0; st == GH_OK && i < count; i++) {
-			after = rows[i].id;
-			st = list_tenant(c, items, rows[i].id, rows[i].name);
-		}
-		if (st != GH_OK)
-			return st;
-		gh_arena_reset(c->arena);
-	}
-	return GH_OK;
+	gh_arena_reset(c->arena);
+	return list_tenant(c, items, row->id, row->name);
 }
 
 enum gh_status control_locks_list(struct control_call *c)
@@ -64,7 +49,7 @@ enum gh_status control_locks_list(struct control_call *c)
 	items = control_items(c);
 	if (!items)
 		return GH_NOMEM;
-	return t ? list_tenant(c, items, t->id, t->name) : list_all(c, items);
+	return t ? list_tenant(c, items, t->id, t->name) : control_tenants_each(c, list_row, items);
 }
 
 enum gh_status control_locks_break(struct control_call *c)

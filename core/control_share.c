@@ -244,37 +244,32 @@ static json_t *share_json(struct control_call *c, struct tenant *t, const struct
 			 unknown ? json_null() : json_integer(busy ? (json_int_t)busy->bytes : 0));
 }
 
+struct share_listing {
+	json_t *items;
+	struct live_sample now;
+};
+
+static enum gh_status share_row(struct control_call *c, const struct meta_tenant *row, void *arg)
+{
+	const struct share_listing *l = arg;
+	struct tenant *t;
+	enum gh_status st = tenant_get(c->core, row->name, &t);
+
+	return st == GH_OK ? control_item(l->items, share_json(c, t, &l->now)) : st;
+}
+
 enum gh_status control_share_list(struct control_call *c)
 {
-	struct meta_call call = control_meta(c);
-	struct live_sample now = { 0 };
+	struct share_listing l = { 0 };
 	enum gh_status st = control_args(c, NULL, 0);
-	unsigned count = PAGE;
-	json_t *items;
 
 	if (st != GH_OK)
 		return st;
-	items = control_items(c);
-	if (!items)
+	l.items = control_items(c);
+	if (!l.items)
 		return GH_NOMEM;
-	(void)live_now(c->core, &now);
-	for (uint64_t after = 0; count == PAGE;) {
-		struct meta_tenant *rows;
-
-		st = meta_tenants(c->core->meta, &call, after, PAGE, &rows, &count);
-		for (unsigned i = 0; st == GH_OK && i < count; i++) {
-			struct tenant *t;
-
-			after = rows[i].id;
-			st = tenant_get(c->core, rows[i].name, &t);
-			if (st == GH_OK)
-				st = control_item(items, share_json(c, t, &now));
-		}
-		if (st != GH_OK)
-			return st;
-		gh_arena_reset(c->arena);
-	}
-	return GH_OK;
+	(void)live_now(c->core, &l.now);
+	return control_tenants_each(c, share_row, &l);
 }
 
 /* ---- pools ---- */

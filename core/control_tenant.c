@@ -8,7 +8,6 @@
 
 #define HOSTS_MAX 64      /* names per tenant */
 #define HOST_NAME_MAX 253 /* RFC 1035 section 2.3.4, as text */
-#define PAGE 500
 
 static bool host_ok(const char *host)
 {
@@ -72,29 +71,27 @@ static const char *shared_word(const char *a, const char *b, size_t *ret_len)
 	return NULL;
 }
 
+struct claim {
+	const char *hosts, *tenant;
+};
+
+static enum gh_status claim_against(struct control_call *c, const struct meta_tenant *row, void *arg)
+{
+	const struct claim *k = arg;
+	size_t len;
+	const char *both = shared_word(k->hosts, row->hosts, &len);
+
+	if (!both || !strcmp(row->name, k->tenant))
+		return GH_OK;
+	return control_fail(c, GH_EXISTS, "host name %.*s belongs to tenant %s", (int)len, both, row->name);
+}
+
 /* A host name leads to one tenant. */
 static enum gh_status hosts_free_for(struct control_call *c, const char *hosts, const char *tenant)
 {
-	struct meta_call call = control_meta(c);
-	unsigned count = PAGE;
+	struct claim k = { hosts, tenant };
 
-	for (uint64_t after = 0; *hosts && count == PAGE;) {
-		struct meta_tenant *rows;
-		enum gh_status st = meta_tenants(c->core->meta, &call, after, PAGE, &rows, &count);
-
-		if (st != GH_OK)
-			return st;
-		for (unsigned i = 0; i < count; i++) {
-			size_t len;
-			const char *both = shared_word(hosts, rows[i].hosts, &len);
-
-			if (both && strcmp(rows[i].name, tenant) != 0)
-				return control_fail(c, GH_EXISTS, "host name %.*s belongs to tenant %s", (int)len, both,
-						    rows[i].name);
-			after = rows[i].id;
-		}
-	}
-	return GH_OK;
+	return *hosts ? control_tenants_each(c, claim_against, &k) : GH_OK;
 }
 
 /* In its turn among administrators: no two tenants get the same host name. */
@@ -167,35 +164,24 @@ static json_t *tenant_json(const struct meta_tenant *t, uint64_t bytes, uint64_t
 			 (json_int_t)files, "bytes", (json_int_t)bytes);
 }
 
-enum gh_status control_tenant_list(struct control_call *c)
+static enum gh_status tenant_item(struct control_call *c, const struct meta_tenant *row, void *items)
 {
 	struct meta_call call = control_meta(c);
+	uint64_t bytes = 0, files = 0;
+	enum gh_status st = meta_usage(c->core->meta, &call, row->id, &bytes, &files);
+
+	return st == GH_OK ? control_item(items, tenant_json(row, bytes, files)) : st;
+}
+
+enum gh_status control_tenant_list(struct control_call *c)
+{
 	enum gh_status st = control_args(c, NULL, 0);
-	unsigned count = PAGE;
 	json_t *items;
 
 	if (st != GH_OK)
 		return st;
 	items = control_items(c);
-	if (!items)
-		return GH_NOMEM;
-	for (uint64_t after = 0; count == PAGE;) {
-		struct meta_tenant *rows;
-
-		st = meta_tenants(c->core->meta, &call, after, PAGE, &rows, &count);
-		for (unsigned i = 0; st == GH_OK && i < count; i++) {
-			uint64_t bytes = 0, files = 0;
-
-			after = rows[i].id;
-			st = meta_usage(c->core->meta, &call, rows[i].id, &bytes, &files);
-			if (st == GH_OK)
-				st = control_item(items, tenant_json(&rows[i], bytes, files));
-		}
-		if (st != GH_OK)
-			return st;
-		gh_arena_reset(c->arena);
-	}
-	return GH_OK;
+	return items ? control_tenants_each(c, tenant_item, items) : GH_NOMEM;
 }
 
 struct tenant_change {

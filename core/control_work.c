@@ -11,6 +11,8 @@
 #include "core/people/loginname.h"
 
 #define RETRIES 8
+#define TENANTS_PAGE 500 /* at a time */
+#define TENANTS_PAGE_BYTES (16u << 20)
 
 /* ---- messages ---- */
 
@@ -210,6 +212,37 @@ enum gh_status control_name(struct control_call *c, const char *noun, const char
 				    "\"%.64s\" cannot be a %s's name: no / \\ $ : or controls, no space at an end, "
 				    "not \".\" or \"..\"",
 				    name, noun);
+	return st;
+}
+
+/* One page; *after: where the next begins. */
+static enum gh_status tenants_page(struct control_call *c, struct gh_arena *a, control_tenant_fn *fn, void *arg,
+				   uint64_t *after, unsigned *ret_count)
+{
+	struct meta_call call = control_meta(c);
+	struct meta_tenant *rows;
+	enum gh_status st;
+
+	call.arena = a;
+	st = meta_tenants(c->core->meta, &call, *after, TENANTS_PAGE, &rows, ret_count);
+	for (unsigned i = 0; st == GH_OK && i < *ret_count; i++) {
+		*after = rows[i].id;
+		st = fn(c, &rows[i], arg);
+	}
+	return st;
+}
+
+enum gh_status control_tenants_each(struct control_call *c, control_tenant_fn *fn, void *arg)
+{
+	struct gh_arena *a = gh_arena_new(TENANTS_PAGE_BYTES);
+	enum gh_status st = a ? GH_OK : GH_NOMEM;
+	unsigned count = TENANTS_PAGE;
+
+	for (uint64_t after = 0; st == GH_OK && count == TENANTS_PAGE;) {
+		st = tenants_page(c, a, fn, arg, &after, &count);
+		gh_arena_reset(a);
+	}
+	gh_arena_free(&a);
 	return st;
 }
 

@@ -67,6 +67,10 @@ GH_MUST_CHECK enum gh_status control_epoch(struct control_call *c, struct tenant
 typedef enum gh_status control_once_fn(struct control_call *c, void *arg);
 GH_MUST_CHECK enum gh_status control_retry(struct control_call *c, control_once_fn *once, void *arg);
 
+/* fn for every tenant, by id, until it fails; a row lives as long as its call. c->arena is fn's to empty. */
+typedef enum gh_status control_tenant_fn(struct control_call *c, const struct meta_tenant *row, void *arg);
+GH_MUST_CHECK enum gh_status control_tenants_each(struct control_call *c, control_tenant_fn *fn, void *arg);
+
 /* ---- live sessions ---- */
 
 /* Whose sessions are to end, after a commit that took away what opened them; transfers are cut. */

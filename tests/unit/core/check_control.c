@@ -173,6 +173,32 @@ START_TEST(a_changed_tenant_is_known_to_the_running_core)
 }
 END_TEST
 
+/* More than a page of them. */
+START_TEST(lists_go_over_all_tenants_however_many)
+{
+	static const char *const lists[] = { "tenant.list", "share.list", "quota.list" };
+	char args[96];
+	json_t *o;
+
+	for (unsigned i = 0; i < 520; i++) {
+		snprintf(args, sizeof(args), "{'name':'t%03u','hosts':['t%03u.example']}", i, i);
+		done("tenant.add", args);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		o = ok(lists[i], "{}");
+		ck_assert_uint_ge(json_array_size(json_object_get(o, "items")), 520);
+		ck_assert_ptr_nonnull(item_where(o, "tenant", "t000"));
+		ck_assert_ptr_nonnull(item_where(o, "tenant", "t519"));
+		json_decref(o);
+	}
+	done("limit.set", "{'tenant':'t519','files':7}");
+	o = ok("limit.list", "{}");
+	ck_assert_ptr_nonnull(item_where(o, "tenant", "t519"));
+	json_decref(o);
+	refused(GH_EXISTS, "tenant.add", "{'name':'other','hosts':['t519.example']}", "t519");
+}
+END_TEST
+
 START_TEST(a_host_name_leads_to_one_tenant)
 {
 	done("tenant.set", "{'name':'acme','hosts':['a.example','b.example']}");
@@ -724,6 +750,7 @@ int main(void)
 	tcase_add_test(tc, unknown_missing_and_mistyped_arguments_are_named);
 	tcase_add_test(tc, a_tenant_is_made_listed_and_changed);
 	tcase_add_test(tc, a_changed_tenant_is_known_to_the_running_core);
+	tcase_add_test(tc, lists_go_over_all_tenants_however_many);
 	tcase_add_test(tc, a_host_name_leads_to_one_tenant);
 	tcase_add_test(tc, names_of_tenants_that_could_climb_or_break_out_are_refused);
 	tcase_add_test(tc, a_user_is_made_listed_changed_and_removed);

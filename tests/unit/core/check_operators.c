@@ -24,20 +24,9 @@ static void setup(void)
 /* The gateway starts anew over the same store. */
 static void reopen(void)
 {
-	struct meta_config mc = { .path = database, .readers = 2 };
-	struct gh_core_config cc = { .blob_ops = &fake_ops,
-				     .blobs = &backend,
-				     .blob_kind = "fake",
-				     .access_log = "",
-				     .workers = 1,
-				     .login_threads = 1 };
-	char err[512];
-
 	gh_core_free(&core);
 	meta_close(&store);
-	ck_assert_msg(meta_open(&mc, &store, err) == GH_OK, "%s", err);
-	cc.meta = store;
-	ck_assert_msg(gh_core_new(&cc, &core, err) == GH_OK, "%s", err);
+	core_start();
 }
 
 START_TEST(who_knows_the_password_signs_in_with_its_role)

@@ -134,7 +134,8 @@ static char folder[64], database[96];
 static struct meta_store *store;
 static struct gh_core *core;
 
-static void core_open(void)
+/* On the store as it is; also again, after both were closed. */
+static void core_start(void)
 {
 	struct meta_config mc = { .path = database, .readers = 2 };
 	struct gh_core_config cc = { .blob_ops = &fake_ops,
@@ -145,14 +146,19 @@ static void core_open(void)
 				     .login_threads = 1 };
 	char err[512];
 
+	ck_assert_msg(meta_open(&mc, &store, err) == GH_OK, "%s", err);
+	cc.meta = store;
+	ck_assert_msg(gh_core_new(&cc, &core, err) == GH_OK, "%s", err);
+}
+
+static void core_open(void)
+{
 	strcpy(folder, "/tmp/gh-control-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 	snprintf(database, sizeof(database), "%s/meta.db", folder);
 	ck_assert_int_eq(gh_log_open(NULL, GH_LOG_WARN), GH_OK);
 	gh_id_init(1, 0);
-	ck_assert_msg(meta_open(&mc, &store, err) == GH_OK, "%s", err);
-	cc.meta = store;
-	ck_assert_msg(gh_core_new(&cc, &core, err) == GH_OK, "%s", err);
+	core_start();
 	gh_rcu_register();
 	gh_rcu_offline();
 }
