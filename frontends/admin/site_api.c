@@ -8,7 +8,6 @@
  * Everything before the body is memory only: who it is, whether there is such an operation, whether it may be asked for
  * this way. The role is control_run's to check. On the listener's loop, but for op_work.
  */
-#include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -44,7 +43,7 @@ static void api_headers(struct http_ex *ex, const char *type)
 
 void site_problem(struct http_ex *ex, int code, const char *reason, const char *detail, unsigned retry_after_s)
 {
-	json_t *o = json_pack("{s:s, s:i, s:s, s:s}", "title", MHD_get_reason_phrase_for((unsigned)code), "status",
+	json_t *o = json_pack("{s:s, s:i, s:s, s:s}", "title", http_reason_of(code), "status",
 			      code, "detail", detail, "reason", reason);
 	char *text, number[16];
 

@@ -133,6 +133,8 @@ void http_put_end(struct http_ex *ex);
 void http_put_gone(struct http_ex *ex);
 /* HTTP status of a core status (the exhaustive switch; services add their bodies). */
 int http_code_of(enum gh_status st);
+/* "Not Found"; static. */
+const char *http_reason_of(int code);
 
 extern const struct http_service http_service_dav, http_service_rest, http_service_web;
 /* All of them, NULL at the end. Defined by the composition root (frontends/main), or by a test. */

@@ -229,6 +229,11 @@ enum MHD_Result http_answer_queue(struct http_call *k)
 	return ok;
 }
 
+const char *http_reason_of(int code)
+{
+	return MHD_get_reason_phrase_for((unsigned)code);
+}
+
 void http_answer_raw(struct http_call *k)
 {
 	struct http_answer *a = &k->answer;
@@ -240,7 +245,7 @@ void http_answer_raw(struct http_call *k)
 	a->close = true;
 	complete_fields(k);
 	gh_buf_init(&b, 2 * RAW_MAX);
-	gh_buf_printf(&b, "HTTP/1.1 %d %s\r\n", a->code, MHD_get_reason_phrase_for((unsigned)a->code));
+	gh_buf_printf(&b, "HTTP/1.1 %d %s\r\n", a->code, http_reason_of(a->code));
 	for (unsigned i = 0; i < a->field_count; i++)
 		gh_buf_printf(&b, "%s: %s\r\n", a->fields[i].name, a->fields[i].value);
 	gh_buf_printf(&b, "Content-Length: %llu\r\n\r\n", (unsigned long long)a->length);

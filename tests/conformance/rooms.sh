@@ -46,7 +46,7 @@ home() {
 	found=$(includes_of core policy backends frontends | grep -E " $1" | grep -vE "^($2)" || true)
 	[ -z "$found" ] || complain "outside its home: $found"
 }
-home 'microhttpd\.h' 'frontends/(http|webdav|rest|web|admin)/'
+home 'microhttpd\.h' 'frontends/http/'
 home 'sqlite3\.h' 'backends/metadata/'
 home 'libpq-fe\.h' 'backends/metadata/pgsql'
 home 'libxml/' 'frontends/webdav/'
