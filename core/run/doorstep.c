@@ -27,6 +27,7 @@
 enum {
 	ACCEPTS_A_PASS = 64, /* then others get their turn; the socket stays readable */
 	PAUSE_MS = 100,
+	FULL_PAUSE_MS = 10,
 	BACKLOG = 4096, /* the kernel cuts it to net.core.somaxconn */
 	DEFAULT_PER_ADDRESS = 2048,
 	DEFAULT_RESERVE = 64,
@@ -56,6 +57,7 @@ struct gh_doorstep {
 	struct gh_loop **loops;
 	unsigned loop_count;
 	unsigned fd_ceiling; /* a descriptor from here on is one of the reserve */
+	bool full_waits;
 	struct tickets *tickets;
 	struct door *doors;
 	struct step *steps;
@@ -110,11 +112,11 @@ static int reserve_open(void)
 	return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-static void step_pause(struct step *s)
+static void step_pause(struct step *s, unsigned ms)
 {
 	/* Wanting nothing cannot fail. */
 	if (gh_io_want(&s->io, 0) == GH_OK)
-		gh_timer_set(&s->pause, s->loop, PAUSE_MS);
+		gh_timer_set(&s->pause, s->loop, ms);
 }
 
 static void step_resume(struct gh_timer *t, void *arg)
@@ -141,7 +143,7 @@ static void step_shed(struct step *s, int err)
 		s->reserve_fd = reserve_open();
 	}
 	gh_log(GH_LOG_WARN, "accept_exhausted", "error=\"%s\" pause_ms=%d", strerrordesc_np(err), PAUSE_MS);
-	step_pause(s);
+	step_pause(s, PAUSE_MS);
 }
 
 static void step_admit(struct step *s, int fd, const struct sockaddr *sa, socklen_t len)
@@ -200,7 +202,7 @@ static bool accept_failed(struct step *s, int err)
 		return true;
 	default:
 		gh_log(GH_LOG_ERROR, "accept_failed", "error=\"%s\"", strerrordesc_np(err));
-		step_pause(s);
+		step_pause(s, PAUSE_MS);
 		return false;
 	}
 }
@@ -208,14 +210,20 @@ static bool accept_failed(struct step *s, int err)
 static void step_ready(struct gh_io *io, unsigned ready, void *arg)
 {
 	struct step *s = arg;
+	const struct gh_doorstep *d = s->door->doorstep;
 
 	(void)io;
 	(void)ready;
 	for (int i = 0; i < ACCEPTS_A_PASS; i++) {
 		struct sockaddr_storage ss;
 		socklen_t len = sizeof(ss);
-		int fd = accept4(s->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd;
 
+		if (d->full_waits && tickets_full(d->tickets)) {
+			step_pause(s, FULL_PAUSE_MS);
+			return;
+		}
+		fd = accept4(s->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0)
 			step_admit(s, fd, (struct sockaddr *)&ss, len);
 		else if (!accept_failed(s, errno))
@@ -434,6 +442,7 @@ enum gh_status gh_doorstep_new(struct gh_loop **loops, unsigned loop_count, cons
 	if (lim.reserve_fds > descriptors / 4) /* a process that may have few still has to serve somebody */
 		lim.reserve_fds = descriptors / 4;
 	d->fd_ceiling = descriptors - lim.reserve_fds;
+	d->full_waits = lim.full_waits;
 	d->tickets = tickets_new(lim.per_address ? lim.per_address : DEFAULT_PER_ADDRESS,
 				 lim.total ? lim.total : d->fd_ceiling);
 	d->loops = malloc(loop_count * sizeof(struct gh_loop *));

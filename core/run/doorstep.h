@@ -31,6 +31,9 @@ struct gh_doorstep_limits {
 	unsigned per_address; /* default 2048 */
 	unsigned total;       /* default from RLIMIT_NOFILE less a reserve */
 	unsigned reserve_fds; /* default 64: kept free for databases, blobs, logs */
+	/* Above the total nobody is closed, they wait in the kernel's queue in the order they came: for a door that makes
+	 * room by itself, and where the last to come may be the one that matters. With one loop. */
+	bool full_waits;
 };
 
 struct gh_doorstep;

@@ -70,6 +70,11 @@ unsigned tickets_out(const struct tickets *t)
 	return atomic_load(&t->out);
 }
 
+bool tickets_full(const struct tickets *t)
+{
+	return atomic_load(&t->out) >= t->total;
+}
+
 /* An IPv4 address in its v4-mapped form, whichever way it came; of IPv6 the /64, which is what one customer has. */
 static void key_of(const struct sockaddr *sa, unsigned char key[16])
 {

@@ -18,5 +18,6 @@ void tickets_unref(struct tickets *t);
 enum ticket_refusal tickets_take(struct tickets *t, const struct sockaddr *sa, unsigned door_label,
 				 struct gh_ticket **ret_ticket);
 unsigned tickets_out(const struct tickets *t);
+bool tickets_full(const struct tickets *t);
 
 #endif

@@ -1,8 +1,9 @@
 /* The admin listener's life: a loop, a door, a doorstep and two pools of its own, so that it answers while the doors
  * for users are full, their loops and workers are busy, and their logins queue. What it says is in site_*.c.
  *
- * Whoever only opens connections gets little: a whole header in five seconds, a quarter of a megabyte of idle ones
- * before the oldest goes, and descriptors from the reserve that the other doors leave.
+ * Whoever only opens connections gets little: a whole header in five seconds, 128 idle ones before the oldest goes, and
+ * descriptors from the reserve that the other doors leave. An administrator who comes behind a crowd of them waits for
+ * the moment that this takes, and is never the one turned away.
  *
  * Threads: open and close on the main thread; everything between on the listener's loop and pools; `draining` from any.
  */
@@ -73,7 +74,8 @@ static enum gh_status door_make(struct admin_listener *l, char *ret_addr, char *
 	const struct http_door_config door = { .env = &l->env, .services = services, .administrators = true };
 	const struct gh_doorstep_limits limits = { .per_address = CONNECTIONS_MAX,
 						   .total = CONNECTIONS_MAX,
-						   .reserve_fds = RESERVE_FDS };
+						   .reserve_fds = RESERVE_FDS,
+						   .full_waits = true };
 	enum gh_status st;
 
 	l->env = (struct fe_env){

@@ -33,7 +33,6 @@ void *http_call_line(void *shard, const char *uri, struct MHD_Connection *mhd)
 
 	if (!k)
 		return NULL;
-	http_conn_busy(c);
 	if (c->served && !c->header_due_ns)
 		http_deadline_phase(c);
 	a = k->ex.arena ? k->ex.arena : gh_arena_new(ARENA_BYTES);
@@ -254,6 +253,8 @@ static enum MHD_Result headers_step(struct http_call *k)
 	}
 	k->stage = CALL_BODY;
 	http_deadline_phase(k->conn);
+	if (k->ex.answered)
+		http_conn_idle(k->conn);
 	return MHD_YES;
 }
 
@@ -326,6 +327,7 @@ enum MHD_Result http_call_step(void *shard, struct MHD_Connection *mhd, const ch
 	switch (k->stage) {
 	case CALL_LINE:
 		k->stage = CALL_HEADERS;
+		http_conn_busy(k->conn);
 		k->conn->header_due_ns = 0;
 		http_deadline_phase(k->conn);
 		http_call_open(k, method, version);

@@ -4,8 +4,9 @@
  * libmicrohttpd owns the socket from MHD_add_connection on, even when that fails. It may tell us of the connection
  * inside that call or in its next run, so a connection waits in `arriving` until it is named.
  *
- * The idle list holds every connection without an exchange, oldest first: each keeps its pool, so their number is bound
- * by http.idle_memory, and the one that has been idle longest goes first.
+ * The idle list holds every connection that nothing is done for, oldest first: silent, before the end of its headers, or
+ * with the rest of a refused body still to come. Each keeps its pool, so their number is bound by http.idle_memory, and
+ * the one that is in the list longest goes first. Whoever drips bytes is no better off than who is silent.
  */
 #include "frontends/http/http.h"
 

@@ -159,7 +159,7 @@ void http_conn_notify(void *shard, struct MHD_Connection *mhd, void **socket_con
 void http_conn_forget_failed(struct http_shard *s); /* those that libmicrohttpd refused without a word */
 /* Shuts the socket down; libmicrohttpd sees that and ends it. Never close: the descriptor is not ours. */
 void http_conn_cut(struct http_conn *c);
-void http_conn_idle(struct http_conn *c);  /* waits for a next request */
+void http_conn_idle(struct http_conn *c);  /* nothing is done for it: into the idle list, as its newest */
 void http_conn_busy(struct http_conn *c);
 
 /* ---- switch.c: the switchboard, and administrators ---- */

@@ -181,19 +181,22 @@ static void kept_drop(void)
 	pthread_mutex_unlock(&kept_lock);
 }
 
-static void open_house(unsigned per_address, bool start_first)
+static void open_limited(const struct gh_doorstep_limits *limits, unsigned loop_count, bool start_first)
 {
-	struct gh_doorstep_limits limits = { .per_address = per_address };
-
 	sem_init(&admitted, 0, 0);
 	for (unsigned i = 0; i < LOOPS; i++)
 		ck_assert_int_eq(gh_loop_new(i, &loops[i]), GH_OK);
 	for (unsigned i = 0; i < LOOPS && start_first; i++)
 		ck_assert_int_eq(gh_loop_start(loops[i]), GH_OK);
-	ck_assert_int_eq(gh_doorstep_new(loops, LOOPS, &limits, &doorstep), GH_OK);
+	ck_assert_int_eq(gh_doorstep_new(loops, loop_count, limits, &doorstep), GH_OK);
 	ck_assert_int_eq(gh_doorstep_listen(doorstep, "127.0.0.1:0", 2, admit, &admitted, address, err, sizeof(err)), GH_OK);
 	for (unsigned i = 0; i < LOOPS && !start_first; i++)
 		ck_assert_int_eq(gh_loop_start(loops[i]), GH_OK);
+}
+
+static void open_house(unsigned per_address, bool start_first)
+{
+	open_limited(&(struct gh_doorstep_limits){ .per_address = per_address }, LOOPS, start_first);
 }
 
 static void close_house(void)
@@ -259,6 +262,29 @@ START_TEST(connections_are_counted_and_handed_over_on_a_loop)
 	wait_admitted();
 	close(extra);
 	for (int i = 0; i < 20; i++)
+		close(fd[i]);
+	close_house();
+}
+END_TEST
+
+START_TEST(above_the_total_they_wait_where_the_door_makes_room_by_itself)
+{
+	struct gh_doorstep_limits limits = { .per_address = 3, .total = 3, .full_waits = true };
+	int fd[3], last;
+
+	open_limited(&limits, 1, true);
+	for (int i = 0; i < 3; i++) {
+		fd[i] = dial();
+		wait_admitted();
+	}
+	last = dial();
+	ck_assert(!closed_on_us(last, 300));
+	ck_assert_uint_eq(gh_doorstep_open(doorstep), 3);
+	ck_assert_int_eq(gh_metric_get(GH_M_DOORSTEP_REFUSED, 0) + gh_metric_get(GH_M_DOORSTEP_REFUSED, 1), 0);
+	kept_drop();
+	wait_admitted();
+	close(last);
+	for (int i = 0; i < 3; i++)
 		close(fd[i]);
 	close_house();
 }
@@ -415,6 +441,7 @@ int main(void)
 	tcase_add_test(t, the_total_is_a_limit_too);
 	tcase_add_test(t, tickets_balance_over_threads);
 	tcase_add_loop_test(t, connections_are_counted_and_handed_over_on_a_loop, 0, 2);
+	tcase_add_test(t, above_the_total_they_wait_where_the_door_makes_room_by_itself);
 	tcase_add_test(t, after_shutting_nobody_is_accepted_and_old_connections_stay);
 	tcase_add_test(t, a_port_that_somebody_listens_on_is_refused_by_name);
 	tcase_add_test(t, out_of_descriptors_a_client_is_closed_instead_of_left_waiting);
