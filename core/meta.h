@@ -1,4 +1,4 @@
-/* The metadata store contract: typed, blocking, no SQL in sight. One store = one shard (embedded: the only one).
+/* The metadata store contract: typed, blocking, no SQL in sight. One store = the central database and all shards.
  *
  * Reading gives rows in the caller's arena. Writing is ONE batch: guards that must hold, the event that tells what
  * happened, and steps from a small vocabulary, with no decision in between. The event row, keyed (tenant, op), is

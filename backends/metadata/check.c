@@ -86,7 +86,7 @@ static enum gh_status check_tenant(struct query *q, const struct meta_tenant *t,
 	return st;
 }
 
-enum gh_status meta_check(struct meta_store *m, struct meta_call *c, meta_finding_fn *fn, void *arg)
+enum gh_status shard_check(struct shard_store *m, struct meta_call *c, meta_finding_fn *fn, void *arg)
 {
 	struct meta_call unhurried = { .arena = c->arena, .op = c->op };
 	struct meta_tenant *t = NULL;
@@ -100,7 +100,7 @@ enum gh_status meta_check(struct meta_store *m, struct meta_call *c, meta_findin
 	if (st == GH_OK)
 		st = query_snapshot(&q);
 	while (st == GH_OK && count) {
-		st = meta_tenants(m, &unhurried, after, 100, &t, &count);
+		st = shard_tenants(m, &unhurried, after, 100, &t, &count);
 		for (unsigned i = 0; st == GH_OK && i < count; i++) {
 			st = check_tenant(&q, &t[i], fn, arg);
 			after = t[i].id;

@@ -87,7 +87,7 @@ static void all_failed(struct commit_item *items, enum gh_status st)
 }
 
 /* GH_OK: every member has its own status and what is OK is durable. Else the transaction failed as a whole. */
-static enum gh_status group_run(struct meta_store *m, struct commit_item *items)
+static enum gh_status group_run(struct shard_store *m, struct commit_item *items)
 {
 	struct db_conn *c = NULL;
 	enum gh_status st = m->drv->writer(m->db, &c);
@@ -154,7 +154,7 @@ static void refuse_waiting(struct commit_queue *q)
 
 /* One member by itself, on a fresh connection. What may have been committed is asked for by its operation id, by running
  * it again, until the database answers; if it does not for so long, the outcome stays unknown. */
-static enum gh_status item_again(struct meta_store *m, struct commit_item *it, bool unknown, uint64_t until_ns)
+static enum gh_status item_again(struct shard_store *m, struct commit_item *it, bool unknown, uint64_t until_ns)
 {
 	const struct timespec pause = { .tv_nsec = AGAIN_PAUSE_MS * 1000000l };
 	enum gh_status st;
@@ -172,7 +172,7 @@ static enum gh_status item_again(struct meta_store *m, struct commit_item *it, b
 	}
 }
 
-static void group_again(struct meta_store *m, struct commit_item *items, bool unknown)
+static void group_again(struct shard_store *m, struct commit_item *items, bool unknown)
 {
 	const uint64_t until_ns = gh_mono_ns() + AGAIN_MAX_S * GH_S_NS;
 	struct commit_item *next;
@@ -190,7 +190,7 @@ static void group_again(struct meta_store *m, struct commit_item *items, bool un
 	m->drv->writer_reset(m->db);
 }
 
-static void group_commit(struct meta_store *m, struct commit_item *items)
+static void group_commit(struct shard_store *m, struct commit_item *items)
 {
 	enum gh_status st;
 
@@ -214,7 +214,7 @@ static void group_commit(struct meta_store *m, struct commit_item *items)
 /* ---- the queue ---- */
 
 /* Until the queue is closed and empty. Queue locked. */
-static struct commit_item *wait_for_some(struct meta_store *m, struct commit_item **ret_late)
+static struct commit_item *wait_for_some(struct shard_store *m, struct commit_item **ret_late)
 {
 	struct commit_queue *q = &m->queue;
 
@@ -229,7 +229,7 @@ static struct commit_item *wait_for_some(struct meta_store *m, struct commit_ite
 
 static void *committer_main(void *arg)
 {
-	struct meta_store *m = arg;
+	struct shard_store *m = arg;
 	struct commit_queue *q = &m->queue;
 	struct commit_item *items, *late;
 	const struct sched_param none = { 0 };
@@ -254,7 +254,7 @@ static void *committer_main(void *arg)
 	return NULL;
 }
 
-enum gh_status commit_queue_open(struct meta_store *m)
+enum gh_status commit_queue_open(struct shard_store *m)
 {
 	struct commit_queue *q = &m->queue;
 
@@ -266,7 +266,7 @@ enum gh_status commit_queue_open(struct meta_store *m)
 	return q->runs ? GH_OK : GH_NOMEM;
 }
 
-void commit_queue_close(struct meta_store *m)
+void commit_queue_close(struct shard_store *m)
 {
 	struct commit_queue *q = &m->queue;
 
@@ -283,7 +283,7 @@ void commit_queue_close(struct meta_store *m)
 	pthread_mutex_destroy(&q->lock);
 }
 
-void meta_quiet(struct meta_store *m)
+void shard_quiet(struct shard_store *m)
 {
 	struct commit_queue *q = &m->queue;
 
@@ -307,7 +307,7 @@ static void put(struct commit_queue *q, struct commit_item *it)
 		pthread_cond_signal(&q->filled);
 }
 
-static enum gh_status put_and_wait(struct meta_store *m, struct commit_item *it)
+static enum gh_status put_and_wait(struct shard_store *m, struct commit_item *it)
 {
 	sem_init(&it->wake, 0, 0);
 	put(&m->queue, it);
@@ -319,7 +319,7 @@ static enum gh_status put_and_wait(struct meta_store *m, struct commit_item *it)
 
 /* ---- entrances ---- */
 
-enum gh_status commit_job(struct meta_store *m, struct meta_call *call, db_job_fn *fn, void *arg)
+enum gh_status commit_job(struct shard_store *m, struct meta_call *call, db_job_fn *fn, void *arg)
 {
 	struct commit_item it = { .job = fn, .arg = arg, .deadline_ns = call->deadline_ns };
 
@@ -356,7 +356,7 @@ static void voyage_end(struct voyage *v)
 	plan_free(&v->plan);
 }
 
-enum gh_status meta_commit(struct meta_store *m, struct meta_call *c, struct meta_batch *b)
+enum gh_status shard_commit(struct shard_store *m, struct meta_call *c, struct meta_batch *b)
 {
 	struct voyage v;
 	enum gh_status st = voyage_begin(&v, c, b);
@@ -375,7 +375,8 @@ static void voyage_landed(struct commit_item *it)
 	v->landed(v->arg, it->status);
 }
 
-void meta_commit_later(struct meta_store *m, struct meta_call *c, struct meta_batch *b, meta_landed_fn *landed, void *arg)
+void shard_commit_later(struct shard_store *m, struct meta_call *c, struct meta_batch *b, meta_landed_fn *landed,
+			void *arg)
 {
 	struct voyage *v = gh_alloc(c->arena, sizeof(*v));
 	enum gh_status st = v ? voyage_begin(v, c, b) : GH_NOMEM;

@@ -94,8 +94,8 @@ static enum gh_status read_books(struct db_conn *c, const struct meta_quota_ask 
 	return st;
 }
 
-enum gh_status meta_quota_books(struct meta_store *m, struct meta_call *call, const struct meta_quota_ask *a,
-				struct meta_quota_books *ret)
+enum gh_status shard_quota_books(struct shard_store *m, struct meta_call *call, const struct meta_quota_ask *a,
+				 struct meta_quota_books *ret)
 {
 	struct query q;
 	enum gh_status st = query_open(&q, m, call);
@@ -158,7 +158,7 @@ static enum gh_status lease_run(struct db_conn *c, void *arg, int64_t now_us)
 	return write_down(c, a, &grant, now_us);
 }
 
-enum gh_status meta_quota_lease(struct meta_store *m, struct meta_call *call, const struct meta_quota_ask *a)
+enum gh_status shard_quota_lease(struct shard_store *m, struct meta_call *call, const struct meta_quota_ask *a)
 {
 	return commit_job(m, call, lease_run, (void *)a);
 }

@@ -23,8 +23,8 @@ static enum gh_status add_sums(struct query *q, enum sql_id sql, uint64_t tenant
 	return st;
 }
 
-enum gh_status meta_usage(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t *ret_bytes,
-			  uint64_t *ret_files)
+enum gh_status shard_usage(struct shard_store *m, struct meta_call *c, uint64_t tenant, uint64_t *ret_bytes,
+			   uint64_t *ret_files)
 {
 	int64_t bytes = 0, files = 0;
 	uint64_t folded = 0;
@@ -176,8 +176,8 @@ static enum gh_status events_of_all(struct query *q, uint64_t after_op, unsigned
 	return st;
 }
 
-enum gh_status meta_events(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t after_op, unsigned limit,
-			   struct meta_event **ret, unsigned *ret_count)
+enum gh_status shard_events(struct shard_store *m, struct meta_call *c, uint64_t tenant, uint64_t after_op,
+			    unsigned limit, struct meta_event **ret, unsigned *ret_count)
 {
 	struct events ev = { 0 };
 	struct query q;

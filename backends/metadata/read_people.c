@@ -21,8 +21,8 @@ static void row_tenant(struct gh_arena *a, struct db_stmt *s, struct meta_tenant
 	t->route_epoch = db_u64(s, 9);
 }
 
-enum gh_status meta_tenants(struct meta_store *m, struct meta_call *c, uint64_t after_id, unsigned limit,
-			    struct meta_tenant **ret, unsigned *ret_count)
+enum gh_status shard_tenants(struct shard_store *m, struct meta_call *c, uint64_t after_id, unsigned limit,
+			     struct meta_tenant **ret, unsigned *ret_count)
 {
 	struct meta_tenant *rows = NULL;
 	unsigned count = 0, cap = 0;
@@ -50,7 +50,8 @@ enum gh_status meta_tenants(struct meta_store *m, struct meta_call *c, uint64_t 
 	return st;
 }
 
-enum gh_status meta_tenant_by_name(struct meta_store *m, struct meta_call *c, const char *name, struct meta_tenant **ret)
+enum gh_status shard_tenant_by_name(struct shard_store *m, struct meta_call *c, const char *name,
+				    struct meta_tenant **ret)
 {
 	struct meta_tenant *t = gh_alloc(c->arena, sizeof(*t));
 	struct query q;
@@ -134,8 +135,8 @@ static enum gh_status users_collect(struct query *q, uint64_t tenant, struct met
 	return st;
 }
 
-enum gh_status meta_user_by_name(struct meta_store *m, struct meta_call *c, uint64_t tenant, const char *key,
-				 struct meta_user **ret)
+enum gh_status shard_user_by_name(struct shard_store *m, struct meta_call *c, uint64_t tenant, const char *key,
+				  struct meta_user **ret)
 {
 	struct meta_user *rows;
 	unsigned count = 0;
@@ -160,8 +161,8 @@ enum gh_status meta_user_by_name(struct meta_store *m, struct meta_call *c, uint
 	return st;
 }
 
-enum gh_status meta_users(struct meta_store *m, struct meta_call *c, uint64_t tenant, const char *after_key,
-			  unsigned limit, struct meta_user **ret, unsigned *ret_count)
+enum gh_status shard_users(struct shard_store *m, struct meta_call *c, uint64_t tenant, const char *after_key,
+			   unsigned limit, struct meta_user **ret, unsigned *ret_count)
 {
 	struct meta_user *rows;
 	unsigned count;
@@ -187,8 +188,8 @@ enum gh_status meta_users(struct meta_store *m, struct meta_call *c, uint64_t te
 	return st;
 }
 
-enum gh_status meta_groups(struct meta_store *m, struct meta_call *c, uint64_t tenant, struct meta_group **ret,
-			   unsigned *ret_count)
+enum gh_status shard_groups(struct shard_store *m, struct meta_call *c, uint64_t tenant, struct meta_group **ret,
+			    unsigned *ret_count)
 {
 	struct meta_group *rows = NULL;
 	unsigned count = 0, cap = 0;
@@ -220,8 +221,8 @@ enum gh_status meta_groups(struct meta_store *m, struct meta_call *c, uint64_t t
 	return st;
 }
 
-enum gh_status meta_tokens(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t user,
-			   struct meta_token **ret, unsigned *ret_count)
+enum gh_status shard_tokens(struct shard_store *m, struct meta_call *c, uint64_t tenant, uint64_t user,
+			    struct meta_token **ret, unsigned *ret_count)
 {
 	struct meta_token *rows = NULL;
 	unsigned count = 0, cap = 0;
@@ -416,7 +417,7 @@ static enum gh_status load_users(struct query *q, uint64_t tenant, struct meta_r
 	return st == GH_END ? GH_OK : st;
 }
 
-enum gh_status meta_rights_load(struct meta_store *m, struct meta_call *c, uint64_t tenant, struct meta_rights **ret)
+enum gh_status shard_rights_load(struct shard_store *m, struct meta_call *c, uint64_t tenant, struct meta_rights **ret)
 {
 	struct meta_rights *r = gh_alloc(c->arena, sizeof(*r));
 	uint64_t root = 0;

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-enum gh_status meta_settings(struct meta_store *m, struct meta_call *c, const char *kind, uint64_t after_id,
-			     unsigned limit, struct meta_setting **ret, unsigned *ret_count)
+enum gh_status shard_settings(struct shard_store *m, struct meta_call *c, const char *kind, uint64_t after_id,
+			      unsigned limit, struct meta_setting **ret, unsigned *ret_count)
 {
 	const struct db_value kind_value = { .type = DB_BLOB, .len = (uint32_t)strlen(kind), .p = kind };
 	struct meta_setting *rows = NULL;

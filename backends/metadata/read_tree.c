@@ -30,8 +30,9 @@ static enum gh_status resolve_some(struct query *q, uint64_t tenant, uint64_t fr
 	return GH_OK;
 }
 
-enum gh_status meta_resolve(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t from,
-			    const struct gh_component *comp, unsigned n, struct meta_node **ret_nodes, unsigned *ret_found)
+enum gh_status shard_resolve(struct shard_store *m, struct meta_call *c, uint64_t tenant, uint64_t from,
+			     const struct gh_component *comp, unsigned n, struct meta_node **ret_nodes,
+			     unsigned *ret_found)
 {
 	struct meta_node *nodes = gh_alloc_array(c->arena, n ? n : 1, sizeof(*nodes));
 	unsigned found = 0, some = 0;
@@ -61,8 +62,8 @@ enum gh_status meta_resolve(struct meta_store *m, struct meta_call *c, uint64_t 
 	return st;
 }
 
-enum gh_status meta_node_get(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t id,
-			     struct meta_node **ret)
+enum gh_status shard_node_get(struct shard_store *m, struct meta_call *c, uint64_t tenant, uint64_t id,
+			      struct meta_node **ret)
 {
 	struct meta_node *node = gh_alloc(c->arena, sizeof(*node));
 	struct query q;
@@ -89,8 +90,8 @@ enum gh_status meta_node_get(struct meta_store *m, struct meta_call *c, uint64_t
 	return st;
 }
 
-enum gh_status meta_list(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t parent,
-			 const char *after_key, unsigned limit, struct meta_page *ret)
+enum gh_status shard_list(struct shard_store *m, struct meta_call *c, uint64_t tenant, uint64_t parent,
+			  const char *after_key, unsigned limit, struct meta_page *ret)
 {
 	struct meta_page page = { 0 };
 	unsigned cap = 0;
@@ -124,8 +125,8 @@ enum gh_status meta_list(struct meta_store *m, struct meta_call *c, uint64_t ten
 	return st;
 }
 
-enum gh_status meta_version_parts(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t version,
-				  struct meta_part **ret, unsigned *ret_count)
+enum gh_status shard_version_parts(struct shard_store *m, struct meta_call *c, uint64_t tenant, uint64_t version,
+				   struct meta_part **ret, unsigned *ret_count)
 {
 	struct meta_part *parts = NULL;
 	unsigned count = 0, cap = 0;
@@ -190,8 +191,8 @@ static enum gh_status props_collect(struct query *q, enum gh_status st, struct m
 	return st;
 }
 
-enum gh_status meta_props(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t node,
-			  struct meta_prop **ret, unsigned *ret_count)
+enum gh_status shard_props(struct shard_store *m, struct meta_call *c, uint64_t tenant, uint64_t node,
+			   struct meta_prop **ret, unsigned *ret_count)
 {
 	struct query q;
 	enum gh_status st = query_open(&q, m, c);
@@ -205,9 +206,9 @@ enum gh_status meta_props(struct meta_store *m, struct meta_call *c, uint64_t te
 	return props_collect(&q, st, ret, ret_count);
 }
 
-enum gh_status meta_props_of_children(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t parent,
-				      const char *after_key, const char *last_key, struct meta_prop **ret,
-				      unsigned *ret_count)
+enum gh_status shard_props_of_children(struct shard_store *m, struct meta_call *c, uint64_t tenant, uint64_t parent,
+				       const char *after_key, const char *last_key, struct meta_prop **ret,
+				       unsigned *ret_count)
 {
 	struct query q;
 	enum gh_status st = query_open(&q, m, c);
@@ -241,8 +242,8 @@ static void row_lock(struct gh_arena *a, struct db_stmt *s, struct meta_lock *l)
 	l->owner_xml = row_str(a, s, 11, NULL);
 }
 
-enum gh_status meta_locks(struct meta_store *m, struct meta_call *c, uint64_t tenant, struct meta_lock **ret,
-			  unsigned *ret_count, uint64_t *ret_seen)
+enum gh_status shard_locks(struct shard_store *m, struct meta_call *c, uint64_t tenant, struct meta_lock **ret,
+			   unsigned *ret_count, uint64_t *ret_seen)
 {
 	struct meta_lock *locks = NULL;
 	unsigned count = 0, cap = 0;

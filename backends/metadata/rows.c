@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum gh_status query_open(struct query *q, struct meta_store *m, struct meta_call *call)
+enum gh_status query_open(struct query *q, struct shard_store *m, struct meta_call *call)
 {
 	*q = (struct query){ .m = m, .call = call };
 	return m->drv->reader(m->db, call->deadline_ns, &q->conn);

@@ -1,4 +1,4 @@
-/* Opening and closing a store: the driver, the schema, the queue. Called by the composition root. */
+/* Opening and closing one database: the driver, the schema, the queue. Called by route.c. */
 #include "backends/metadata/store.h"
 
 #include <stdio.h>
@@ -25,9 +25,9 @@ static enum gh_status driver_for(const struct meta_config *cfg, const struct db_
 	return meta_conninfo_check(cfg->conninfo, err);
 }
 
-enum gh_status meta_open(const struct meta_config *cfg, struct meta_store **ret, char *err)
+enum gh_status shard_open(const struct meta_config *cfg, struct shard_store **ret, char *err)
 {
-	struct meta_store *m = calloc(1, sizeof(*m));
+	struct shard_store *m = calloc(1, sizeof(*m));
 	struct db_conn *c;
 	enum gh_status st;
 
@@ -49,16 +49,16 @@ enum gh_status meta_open(const struct meta_config *cfg, struct meta_store **ret,
 	if (st == GH_OK && (st = commit_queue_open(m)) != GH_OK)
 		snprintf(err, DB_ERR_MAX, "cannot start the thread that commits to %s", m->drv->label(m->db));
 	if (st != GH_OK) {
-		meta_close(&m);
+		shard_close(&m);
 		return st;
 	}
 	*ret = m;
 	return GH_OK;
 }
 
-void meta_close(struct meta_store **ret)
+void shard_close(struct shard_store **ret)
 {
-	struct meta_store *m = *ret;
+	struct shard_store *m = *ret;
 
 	if (!m)
 		return;

@@ -1,10 +1,12 @@
-/* Inside the metadata room: the store and what its files share. Each .c has one idea: rows (a row into the caller's
+/* Inside the metadata room: one database and what its files share. Each .c has one idea: rows (a row into the caller's
  * arena), read_* (questions), plan (a batch into commands), commit (the queue and the group), upkeep*, check, migrate.
+ * What core sees is a router over such databases: route.h.
  */
 #ifndef GH_BACKENDS_METADATA_STORE_H
 #define GH_BACKENDS_METADATA_STORE_H
 
 #include "backends/metadata/driver.h"
+#include "backends/metadata/shard.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -43,7 +45,8 @@ struct commit_queue {
 	pthread_t committer;
 };
 
-struct meta_store {
+/* One database: a shard with its tenants, the central one, or both. */
+struct shard_store {
 	const struct db_driver *drv;
 	struct db *db;
 	bool read_only;
@@ -62,11 +65,11 @@ struct commit_item *commit_queue_take(struct commit_queue *q, bool jobs_alone, u
 				      struct commit_item **ret_late);
 
 /* ---- commit.c ---- */
-GH_MUST_CHECK enum gh_status commit_queue_open(struct meta_store *m); /* starts the committer */
-void commit_queue_close(struct meta_store *m); /* nobody calls any more; what was never opened may be closed */
+GH_MUST_CHECK enum gh_status commit_queue_open(struct shard_store *m); /* starts the committer */
+void commit_queue_close(struct shard_store *m); /* nobody calls any more; what was never opened may be closed */
 /* Runs fn in a transaction, under a mark of its own, alone or with others. GH_OK: durable. It may run twice (after a
  * commit that failed), each time from the start. */
-GH_MUST_CHECK enum gh_status commit_job(struct meta_store *m, struct meta_call *call, db_job_fn *fn, void *arg);
+GH_MUST_CHECK enum gh_status commit_job(struct shard_store *m, struct meta_call *call, db_job_fn *fn, void *arg);
 
 /* ---- upkeep.c ---- */
 db_job_fn fold_run; /* arg: uint64_t *, the tenant */
@@ -90,12 +93,12 @@ void plan_free(struct plan *p);
 
 /* ---- rows.c ---- */
 struct query { /* a reading connection held, one statement at a time */
-	struct meta_store *m;
+	struct shard_store *m;
 	struct meta_call *call;
 	struct db_conn *conn;
 	struct db_stmt *stmt;
 };
-GH_MUST_CHECK enum gh_status query_open(struct query *q, struct meta_store *m, struct meta_call *call);
+GH_MUST_CHECK enum gh_status query_open(struct query *q, struct shard_store *m, struct meta_call *call);
 /* All statements from here on see one moment. */
 GH_MUST_CHECK enum gh_status query_snapshot(struct query *q);
 GH_MUST_CHECK enum gh_status query_prepare(struct query *q, enum sql_id id);

@@ -69,8 +69,8 @@ static enum gh_status blobs_collect(struct query *q, enum gh_status st, struct m
 	return st;
 }
 
-enum gh_status meta_blobs_dead(struct meta_store *m, struct meta_call *c, int64_t dead_before_us, unsigned limit,
-			       struct meta_blob_row **ret, unsigned *ret_count)
+enum gh_status shard_blobs_dead(struct shard_store *m, struct meta_call *c, int64_t dead_before_us, unsigned limit,
+				struct meta_blob_row **ret, unsigned *ret_count)
 {
 	struct query q;
 	enum gh_status st = query_open(&q, m, c);
@@ -84,8 +84,8 @@ enum gh_status meta_blobs_dead(struct meta_store *m, struct meta_call *c, int64_
 	return blobs_collect(&q, st, ret, ret_count);
 }
 
-enum gh_status meta_blobs(struct meta_store *m, struct meta_call *c, uint64_t after_tenant, uint64_t after_id,
-			  unsigned limit, struct meta_blob_row **ret, unsigned *ret_count)
+enum gh_status shard_blobs(struct shard_store *m, struct meta_call *c, uint64_t after_tenant, uint64_t after_id,
+			   unsigned limit, struct meta_blob_row **ret, unsigned *ret_count)
 {
 	struct query q;
 	enum gh_status st = query_open(&q, m, c);
@@ -100,7 +100,7 @@ enum gh_status meta_blobs(struct meta_store *m, struct meta_call *c, uint64_t af
 	return blobs_collect(&q, st, ret, ret_count);
 }
 
-enum gh_status meta_blob_forget(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t id)
+enum gh_status shard_blob_forget(struct shard_store *m, struct meta_call *c, uint64_t tenant, uint64_t id)
 {
 	struct simple s = { SQL_BLOB_FORGET, { I64(tenant), I64(id) }, 2, 0 };
 	enum gh_status st = commit_job(m, c, simple_run, &s);
@@ -108,7 +108,7 @@ enum gh_status meta_blob_forget(struct meta_store *m, struct meta_call *c, uint6
 	return st == GH_OK && !s.changed ? GH_NOTFOUND : st;
 }
 
-enum gh_status meta_blob_claim(struct meta_store *m, struct meta_call *c, const struct blob_object *o)
+enum gh_status shard_blob_claim(struct shard_store *m, struct meta_call *c, const struct blob_object *o)
 {
 	struct simple s = {
 		SQL_BLOB_CLAIM,
@@ -120,7 +120,7 @@ enum gh_status meta_blob_claim(struct meta_store *m, struct meta_call *c, const 
 	return commit_job(m, c, simple_run, &s);
 }
 
-enum gh_status meta_blob_mark_damaged(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t id)
+enum gh_status shard_blob_mark_damaged(struct shard_store *m, struct meta_call *c, uint64_t tenant, uint64_t id)
 {
 	struct simple s = { SQL_BLOB_MARK_DAMAGED, { I64(tenant), I64(id) }, 2, 0 };
 
@@ -129,7 +129,7 @@ enum gh_status meta_blob_mark_damaged(struct meta_store *m, struct meta_call *c,
 
 /* ---- locks ---- */
 
-enum gh_status meta_locks_expire(struct meta_store *m, struct meta_call *c)
+enum gh_status shard_locks_expire(struct shard_store *m, struct meta_call *c)
 {
 	struct simple s = { SQL_LOCKS_EXPIRE, { { .type = DB_NOW } }, 1, 0 };
 
@@ -199,7 +199,7 @@ static uint64_t id_at_us(int64_t us)
 
 #define HOUSE 0 /* the tenant of events that are no tenant's */
 
-static enum gh_status fold_tenant(struct meta_store *m, struct meta_call *c, uint64_t tenant, int64_t drop_before_us)
+static enum gh_status fold_tenant(struct shard_store *m, struct meta_call *c, uint64_t tenant, int64_t drop_before_us)
 {
 	struct simple drop = { SQL_EVENTS_DROP,
 			       { I64(tenant), I64(drop_before_us), I64(id_at_us(drop_before_us)) }, 3, 0 };
@@ -212,7 +212,7 @@ static enum gh_status fold_tenant(struct meta_store *m, struct meta_call *c, uin
 	return st;
 }
 
-enum gh_status meta_events_fold(struct meta_store *m, struct meta_call *c, int64_t drop_before_us)
+enum gh_status shard_events_fold(struct shard_store *m, struct meta_call *c, int64_t drop_before_us)
 {
 	struct meta_tenant *t = NULL;
 	uint64_t after = 0;
@@ -220,7 +220,7 @@ enum gh_status meta_events_fold(struct meta_store *m, struct meta_call *c, int64
 	enum gh_status st = fold_tenant(m, c, HOUSE, drop_before_us);
 
 	while (st == GH_OK && count) {
-		st = meta_tenants(m, c, after, 100, &t, &count);
+		st = shard_tenants(m, c, after, 100, &t, &count);
 		for (unsigned i = 0; st == GH_OK && i < count; i++) {
 			after = t[i].id;
 			st = fold_tenant(m, c, after, drop_before_us);
@@ -229,7 +229,7 @@ enum gh_status meta_events_fold(struct meta_store *m, struct meta_call *c, int64
 	return st;
 }
 
-enum gh_status meta_id_floor(struct meta_store *m, struct meta_call *c, uint64_t *ret)
+enum gh_status shard_id_floor(struct shard_store *m, struct meta_call *c, uint64_t *ret)
 {
 	struct query q;
 	enum gh_status st = query_open(&q, m, c);

@@ -221,7 +221,7 @@ static enum gh_status walk_run(struct db_conn *c, void *arg, int64_t now_us)
 	return st;
 }
 
-enum gh_status meta_trash_step(struct meta_store *m, struct meta_call *c, unsigned limit, bool *ret_left)
+enum gh_status shard_trash_step(struct shard_store *m, struct meta_call *c, unsigned limit, bool *ret_left)
 {
 	struct walk w = { .limit = limit };
 	struct query q;

@@ -1,6 +1,6 @@
 /* Batches: every step does what its line in core/meta.h says, every guard alone makes a batch stale and leaves nothing,
  * an operation happens once. How batches go together: check_group.c. */
-#include "backends/metadata/store.h"
+#include "backends/metadata/route.h"
 #include "tests/unit/metadata/help.h"
 
 static struct fix f;
@@ -20,7 +20,7 @@ static uint64_t rows_written(void)
 	struct db_conn *c = NULL;
 
 	meta_quiet(f.m); /* the writer is the committing thread's until then */
-	OK(f.m->drv->writer(f.m->db, &c));
+	OK(f.m->central->drv->writer(f.m->central->db, &c));
 	return c->drv->changes_total(c);
 }
 
