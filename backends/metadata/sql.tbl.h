@@ -331,5 +331,14 @@ X(WALK_EVENT, SQL_TENANT,
 X(SCHEMA_VERSION, SQL_GLOBAL | SQL_SCANS, "SELECT coalesce(max(version), 0) FROM schema_version")
 X(SCHEMA_ADD, SQL_GLOBAL, "INSERT INTO schema_version (version, name, applied_us) VALUES (?1, ?2, ?3)")
 
+/* ---- whole rows, of whatever table: tables.h ---- */
+#define TABLE(name, scope, keys, key_text, columns, kinds, text)                                                           \
+	X(PAGE_##name, SQL_GLOBAL | SQL_SCANS,                                                                         \
+	  "SELECT " text " FROM " #name " WHERE (" key_text ") > (" ARGS_##keys ") ORDER BY " key_text " LIMIT " ARG_AFTER_##keys) \
+	X(INSERT_##name, SQL_GLOBAL, "INSERT INTO " #name " (" text ") VALUES (" ARGS_##columns ")")                     \
+	X(CLEAR_##name, SQL_GLOBAL | SQL_SCANS, "DELETE FROM " #name)
+#include "backends/metadata/tables.tbl.h"
+#undef TABLE
+
 /* ---- fsck ---- */
 #include "backends/metadata/sql_check.tbl.h"

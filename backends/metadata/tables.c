@@ -1,0 +1,18 @@
+/* The tables as data. */
+#include "backends/metadata/tables.h"
+
+const struct meta_table meta_tables[TABLE_COUNT] = {
+#define TABLE(sym, sym_scope, sym_keys, sym_key_text, sym_columns, sym_kinds, sym_text)                                    \
+	[TABLE_##sym] = { .name = #sym,                                                                                \
+			  .scope = sym_scope,                                                                          \
+			  .keys = sym_keys,                                                                            \
+			  .columns = sym_columns,                                                                      \
+			  .kinds = sym_kinds,                                                                          \
+			  .key_text = sym_key_text,                                                                    \
+			  .text = sym_text,                                                                            \
+			  .page = SQL_PAGE_##sym,                                                                      \
+			  .insert = SQL_INSERT_##sym,                                                                  \
+			  .clear = SQL_CLEAR_##sym },
+#include "backends/metadata/tables.tbl.h"
+#undef TABLE
+};
