@@ -111,8 +111,8 @@ static unsigned gather(struct breakers *b, uint64_t now_ms, struct stuck *ret)
 	return n;
 }
 
-/* A sync of content that hangs holds up the thread that commits, and everybody's commits with it. They are evidence
- * against the blobs then, until those are shut; if commits hang even so, they have to be kept away from metadata as well. */
+/* A sync of content that hangs holds up the commits that bring content. They are evidence against the blobs then, until
+ * those are shut; if commits hang even so, they have to be kept away from metadata as well. */
 static bool sync_hangs(const struct stuck *s, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)

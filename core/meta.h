@@ -247,9 +247,8 @@ struct meta_batch {
 	struct meta_event event; /* op and time_us are filled in by the store */
 	unsigned step_count;
 	const struct meta_step *steps;
-	/* Called by whoever commits, when every guard held and before anything of it is durable: what the rows name has to
-	 * be durable first. The caller's answer waits meanwhile. May come again with the same answer; anything but
-	 * GH_OK sinks this batch alone. NULL: nothing to do. */
+	/* Called once by a thread of the store, before anything of it is done: what the rows name has to be durable first. May
+	 * block. Anything but GH_OK is the batch's status, and nothing happened. NULL: nothing to do. */
 	enum gh_status (*before)(void *arg);
 	void *before_arg;
 	/* results */

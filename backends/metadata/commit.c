@@ -3,6 +3,7 @@
  * One thread, the committer, takes what waits (commit_queue.c), runs each under a mark of its own, commits once, and
  * tells everyone in the group. So alone there is no waiting, and under load one sync of the disk carries a group, while
  * the next one gathers. A batch whose guard fails sinks only itself. Nobody is answered GH_OK before COMMIT returned.
+ * Batches whose content is not durable yet come here by way of commit_ahead.c.
  *
  * When a commit fails, or an error ended the transaction under the others, the writer is opened anew and each member
  * runs again in a transaction of its own: by its operation id it finds out what was done before, the outcome is never
@@ -125,7 +126,7 @@ static bool out_of_reach(enum gh_status st)
 	return st == GH_DATABASE || st == GH_UNKNOWN || st == GH_DEADLINE || st == GH_BUSY;
 }
 
-static void tell_all(struct commit_item *items)
+void commit_tell(struct commit_item *items)
 {
 	struct commit_item *next;
 
@@ -149,7 +150,7 @@ static void refuse_waiting(struct commit_queue *q)
 	q->tail = &q->head;
 	pthread_mutex_unlock(&q->lock);
 	all_failed(items, GH_DATABASE);
-	tell_all(items);
+	commit_tell(items);
 }
 
 /* One member by itself, on a fresh connection. What may have been committed is asked for by its operation id, by running
@@ -241,10 +242,10 @@ static void *committer_main(void *arg)
 	pthread_mutex_lock(&q->lock);
 	while ((items = wait_for_some(m, &late)) || late) {
 		pthread_mutex_unlock(&q->lock);
-		tell_all(late);
+		commit_tell(late);
 		if (items) {
 			group_commit(m, items);
-			tell_all(items);
+			commit_tell(items);
 			m->drv->writer_idle(m->db);
 		}
 		pthread_mutex_lock(&q->lock);
@@ -287,19 +288,26 @@ void shard_quiet(struct shard_store *m)
 {
 	struct commit_queue *q = &m->queue;
 
+	commit_ahead_quiet(m);
 	pthread_mutex_lock(&q->lock);
 	while (q->head || !q->idle)
 		pthread_cond_wait(&q->quiet, &q->lock);
 	pthread_mutex_unlock(&q->lock);
 }
 
-static void put(struct commit_queue *q, struct commit_item *it)
+void commit_put(struct shard_store *m, struct commit_item *items)
 {
+	struct commit_queue *q = &m->queue;
+	const uint64_t now_ns = gh_mono_ns();
+	struct commit_item *next;
 	bool idle;
 
 	pthread_mutex_lock(&q->lock);
 	GH_ASSERT(!q->closed);
-	commit_queue_put(q, it, gh_mono_ns());
+	for (struct commit_item *it = items; it; it = next) {
+		next = it->next;
+		commit_queue_put(q, it, now_ns);
+	}
 	idle = q->idle;
 	q->idle = false;
 	pthread_mutex_unlock(&q->lock);
@@ -307,10 +315,18 @@ static void put(struct commit_queue *q, struct commit_item *it)
 		pthread_cond_signal(&q->filled);
 }
 
-static enum gh_status put_and_wait(struct shard_store *m, struct commit_item *it)
+static void send(struct shard_store *m, struct commit_item *it)
+{
+	if (it->before)
+		commit_ahead_put(m, it);
+	else
+		commit_put(m, it);
+}
+
+static enum gh_status send_and_wait(struct shard_store *m, struct commit_item *it)
 {
 	sem_init(&it->wake, 0, 0);
-	put(&m->queue, it);
+	send(m, it);
 	while (sem_wait(&it->wake) && errno == EINTR)
 		;
 	sem_destroy(&it->wake);
@@ -323,7 +339,7 @@ enum gh_status commit_job(struct shard_store *m, struct meta_call *call, db_job_
 {
 	struct commit_item it = { .job = fn, .arg = arg, .deadline_ns = call->deadline_ns };
 
-	return put_and_wait(m, &it);
+	return send_and_wait(m, &it);
 }
 
 /* A batch on its way. */
@@ -340,9 +356,9 @@ static enum gh_status voyage_begin(struct voyage *v, struct meta_call *c, struct
 {
 	enum gh_status st = plan_make(&v->plan, c->arena, b, &v->batch);
 
-	v->item = (struct commit_item){ .batch = &v->batch, .deadline_ns = c->deadline_ns };
-	v->batch.before = b->before;
-	v->batch.before_arg = b->before_arg;
+	v->item = (struct commit_item){
+		.batch = &v->batch, .deadline_ns = c->deadline_ns, .before = b->before, .before_arg = b->before_arg
+	};
 	v->b = b;
 	if (st != GH_OK)
 		gh_log(GH_LOG_ERROR, "meta.batch_refused", "op=%s status=%s", c->op ? c->op : "-", gh_status_name(st));
@@ -362,7 +378,7 @@ enum gh_status shard_commit(struct shard_store *m, struct meta_call *c, struct m
 	enum gh_status st = voyage_begin(&v, c, b);
 
 	if (st == GH_OK)
-		st = put_and_wait(m, &v.item);
+		st = send_and_wait(m, &v.item);
 	voyage_end(&v);
 	return st;
 }
@@ -390,5 +406,5 @@ void shard_commit_later(struct shard_store *m, struct meta_call *c, struct meta_
 	v->landed = landed;
 	v->arg = arg;
 	v->item.landed = voyage_landed;
-	put(&m->queue, &v->item);
+	send(m, &v->item);
 }

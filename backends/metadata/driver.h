@@ -57,9 +57,6 @@ struct db_batch {
 	unsigned cmd_count;
 	const struct db_cmd *cmds;
 	const struct db_value *values;
-	/* NULL, or asked when all commands have gone well and nothing of it is durable yet; not GH_OK: it did not happen */
-	enum gh_status (*before)(void *arg);
-	void *before_arg;
 	/* results */
 	enum gh_status status;
 	unsigned failed; /* which command gave the status */
@@ -120,7 +117,7 @@ struct db_driver {
 	/* Runs batches in the writer's transaction, each as if under a mark of its own, so that one that fails sinks alone.
 	 * Locks first what they touch (where there are many writers), then looks for each whether its event is there: done
 	 * before. An event's guards need not hold a second time, and no step may run again for it. Else its commands, up to
-	 * the first that fails, then what is to be asked before. Each batch has its status then.
+	 * the first that fails. Each batch has its status then.
 	 * last: nothing but commit is called after this, and a driver may have done it already when this returns.
 	 * GH_OK: the transaction is well. Else it is lost as a whole. */
 	enum gh_status (*batches)(struct db_conn *c, struct db_batch **b, unsigned count, int64_t now_us, bool last);

@@ -1,5 +1,5 @@
 /* The PostgreSQL driver: a group of batches as one pipeline, in which the server decides alone what sinks, so that however
- * many members a group has, it is one round trip (and COMMIT another, where somebody has to be asked before).
+ * many members a group has, it is one round trip, COMMIT included.
  *
  *   BEGIN  LOCKS                                                    Sync
  *   SAVEPOINT m0   SEEN EVENT STEP...   SAVEPOINT m0                Sync
@@ -164,15 +164,15 @@ static bool send_marked(struct pg_conn *c, const struct db_batch *b, unsigned me
 	       send_mark(c, "ROLLBACK TO", member, PG_EXPECT_NOTHING) && send_mark(c, "RELEASE", member, PG_EXPECT_NOTHING);
 }
 
-/* Members from..count, marked, or the only one there is. */
-static bool send_group(struct pg_conn *c, struct db_batch **b, unsigned from, unsigned count, int64_t now_us, bool marked)
+/* All of them, marked, or the only one there is. */
+static bool send_group(struct pg_conn *c, struct db_batch **b, unsigned count, int64_t now_us, bool marked)
 {
 	bool ok = true;
 
 	if (!marked)
 		return send_member(c, b[0], 0, now_us) && pg_send_sync(c);
 	ok = pg_send_sync(c);
-	for (unsigned i = from; ok && i < count; i++)
+	for (unsigned i = 0; ok && i < count; i++)
 		ok = send_marked(c, b[i], i, now_us);
 	return ok;
 }
@@ -248,59 +248,24 @@ static void forgive_done(struct db_batch *b)
 		b->status = GH_OK;
 }
 
-/* Who wants to be asked before it is durable. Returns the first that does not agree; count: all do. */
-static unsigned ask_before(struct db_batch **b, unsigned from, unsigned count)
-{
-	for (unsigned i = from; i < count; i++) {
-		if (b[i]->status != GH_OK || b[i]->done_before || !b[i]->before)
-			continue;
-		b[i]->status = b[i]->before(b[i]->before_arg);
-		if (b[i]->status != GH_OK)
-			return i;
-	}
-	return count;
-}
-
-/* One that did not agree, and all that ran after it on top of it. */
-static bool take_back(struct pg_conn *c, unsigned member, bool marked)
-{
-	if (!marked) /* it was the only one */
-		return pg_defer(c, "ROLLBACK") && pg_defer(c, "BEGIN");
-	return send_mark(c, "ROLLBACK TO", member, PG_EXPECT_NOTHING) && send_mark(c, "RELEASE", member, PG_EXPECT_NOTHING);
-}
-
 /* ---- a group ---- */
 
-static bool nobody_is_asked(struct db_batch **b, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		if (b[i]->before)
-			return false;
-	return true;
-}
-
-static enum gh_status group(struct pg_conn *c, struct db_batch **b, unsigned from, unsigned count, int64_t now_us,
-			    bool commit_too)
+static enum gh_status group(struct pg_conn *c, struct db_batch **b, unsigned count, int64_t now_us, bool commit_too)
 {
 	const bool marked = count > 1;
 	enum gh_status st;
 
 	if (commit_too)
 		gh_crash_point("meta.before_commit");
-	for (unsigned i = from; i < count; i++) { /* a second time perhaps: on top of another past */
-		b[i]->status = GH_OK;
-		b[i]->failed = 0;
-		b[i]->done_before = false;
-	}
-	if (!send_group(c, b, from, count, now_us, marked))
+	if (!send_group(c, b, count, now_us, marked))
 		return GH_DATABASE; /* COMMIT never left */
 	if (commit_too && !pg_send_control(c, "COMMIT", PG_EXPECT_COMMIT))
 		return GH_DATABASE;
 	(void)pg_send_sync(c);
 	st = receive(c, b, marked);
-	if (!marked && !commit_too && st == GH_OK && b[0]->status != GH_OK && !take_back(c, 0, false))
+	if (!marked && !commit_too && st == GH_OK && b[0]->status != GH_OK && !(pg_defer(c, "ROLLBACK") && pg_defer(c, "BEGIN")))
 		return GH_DATABASE;
-	for (unsigned i = from; i < count; i++)
+	for (unsigned i = 0; i < count; i++)
 		forgive_done(b[i]);
 	if (commit_too && c->lost)
 		return GH_UNKNOWN;
@@ -313,21 +278,13 @@ static enum gh_status group(struct pg_conn *c, struct db_batch **b, unsigned fro
 enum gh_status pg_batches(struct db_conn *base, struct db_batch **b, unsigned count, int64_t now_us, bool last)
 {
 	struct pg_conn *c = (struct pg_conn *)base;
-	const bool commit_too = last && nobody_is_asked(b, count);
-	unsigned from = 0;
 
+	for (unsigned i = 0; i < count; i++) {
+		b[i]->status = GH_OK;
+		b[i]->failed = 0;
+		b[i]->done_before = false;
+	}
 	if (!parse_all(c, b, count) || !pg_send_deferred(c) || !send_locks(c, b, count))
 		return GH_DATABASE;
-	while (from < count) {
-		enum gh_status st = group(c, b, from, count, now_us, commit_too);
-		unsigned failed;
-
-		if (st != GH_OK)
-			return st;
-		failed = ask_before(b, from, count);
-		if (failed < count && !take_back(c, failed, count > 1))
-			return GH_DATABASE;
-		from = failed + 1;
-	}
-	return GH_OK;
+	return group(c, b, count, now_us, last);
 }

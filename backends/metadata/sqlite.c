@@ -295,7 +295,7 @@ static enum gh_status batch_run(struct db_conn *base, struct db_batch *b, int64_
 	}
 	if (st == GH_OK)
 		gh_crash_point("meta.after_steps");
-	return st == GH_OK && b->before ? b->before(b->before_arg) : st;
+	return st;
 }
 
 static enum gh_status sq_batches(struct db_conn *c, struct db_batch **b, unsigned count, int64_t now_us, bool last)

@@ -46,8 +46,10 @@ enum gh_status shard_open(const struct meta_config *cfg, struct shard_store **re
 		st = migrate(c, cfg->read_only, m->drv->label(m->db), err);
 	if (st == GH_OK)
 		st = m->drv->start(m->db, err);
-	if (st == GH_OK && (st = commit_queue_open(m)) != GH_OK)
-		snprintf(err, DB_ERR_MAX, "cannot start the thread that commits to %s", m->drv->label(m->db));
+	if (st == GH_OK && (st = commit_queue_open(m)) == GH_OK)
+		st = commit_ahead_open(m);
+	if (st != GH_OK && !err[0])
+		snprintf(err, DB_ERR_MAX, "cannot start the threads that commit to %s", m->drv->label(m->db));
 	if (st != GH_OK) {
 		shard_close(&m);
 		return st;
@@ -62,6 +64,7 @@ void shard_close(struct shard_store **ret)
 
 	if (!m)
 		return;
+	commit_ahead_close(m);
 	commit_queue_close(m);
 	m->drv->close(&m->db);
 	free(m);

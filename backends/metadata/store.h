@@ -24,6 +24,9 @@ struct commit_item {
 	struct db_batch *batch; /* or */
 	db_job_fn *job;
 	void *arg;
+	/* What has to be durable first (meta_batch.before), or NULL. */
+	enum gh_status (*before)(void *arg);
+	void *before_arg;
 	uint64_t deadline_ns;
 	/* result, written by the committer before it tells the owner */
 	enum gh_status status;
@@ -45,11 +48,22 @@ struct commit_queue {
 	pthread_t committer;
 };
 
+/* Where batches wait whose content is not durable yet. All of it but the thread under the lock. */
+struct commit_ahead {
+	pthread_mutex_t lock;
+	pthread_cond_t filled, quiet;
+	struct commit_item *head, **tail;
+	bool idle;
+	bool closed, runs;
+	pthread_t thread;
+};
+
 /* One database: a shard with its tenants, the central one, or both. */
 struct shard_store {
 	const struct db_driver *drv;
 	struct db *db;
 	bool read_only;
+	struct commit_ahead ahead;
 	struct commit_queue queue;
 };
 
@@ -64,7 +78,18 @@ void commit_queue_put(struct commit_queue *q, struct commit_item *it, uint64_t n
 struct commit_item *commit_queue_take(struct commit_queue *q, bool jobs_alone, uint64_t now_ns,
 				      struct commit_item **ret_late);
 
+/* ---- commit_ahead.c ---- */
+GH_MUST_CHECK enum gh_status commit_ahead_open(struct shard_store *m); /* starts its thread */
+void commit_ahead_close(struct shard_store *m); /* before the queue's; nobody calls any more */
+/* it->before is asked, then it goes into the queue; or its owner is told. */
+void commit_ahead_put(struct shard_store *m, struct commit_item *it);
+/* Returns when nothing waits here. */
+void commit_ahead_quiet(struct shard_store *m);
+
 /* ---- commit.c ---- */
+/* A chain of them, linked by next, up to NULL. */
+void commit_put(struct shard_store *m, struct commit_item *items);
+void commit_tell(struct commit_item *items);
 GH_MUST_CHECK enum gh_status commit_queue_open(struct shard_store *m); /* starts the committer */
 void commit_queue_close(struct shard_store *m); /* nobody calls any more; what was never opened may be closed */
 /* Runs fn in a transaction, under a mark of its own, alone or with others. GH_OK: durable. It may run twice (after a

@@ -1,6 +1,7 @@
 /* Batches together: each of a group stands alone, what must be durable first is, and nobody is told before it is done,
  * waiting or not. What one batch does: check_commit.c. */
 #include <pthread.h>
+#include <semaphore.h>
 
 #include "tests/unit/metadata/help.h"
 
@@ -32,7 +33,7 @@ static enum gh_status before_fails(void *arg)
 	return GH_IO;
 }
 
-/* Every third batch is stale, every seventh fails in its last step, every eleventh just before it is durable; nobody else
+/* Every third batch is stale, every seventh fails in its last step, every eleventh is not let into a group; nobody else
  * may notice. */
 static void *run_many(void *arg)
 {
@@ -75,10 +76,10 @@ START_TEST(sixteen_threads_commit_and_each_batch_stands_alone)
 	uint64_t bytes, files;
 
 	for (unsigned i = 0; i < EACH; i++)
-		if (i % 3 == 0 || i % 7 == 0)
-			stale++;
-		else if (i % 11 == 0)
+		if (i % 11 == 0)
 			failed++;
+		else if (i % 3 == 0 || i % 7 == 0)
+			stale++;
 		else
 			want++;
 	for (unsigned i = 0; i < THREADS; i++) {
@@ -127,22 +128,53 @@ START_TEST(what_must_be_durable_first_is_asked_for_before_anyone_sees_the_rows)
 }
 END_TEST
 
-START_TEST(a_batch_that_is_stale_or_was_done_asks_for_nothing)
+START_TEST(what_cannot_be_made_durable_is_not_committed)
 {
 	struct meta_step s[3];
 	struct meta_batch b = put_batch(s, ROOT, "a", 10);
 	unsigned asked = 0;
 
-	OK(meta_commit(f.m, &f.call, &b));
 	b.before = before_fails;
 	b.before_arg = &asked;
-	OK(meta_commit(f.m, &f.call, &b));
-	ck_assert(b.done_before);
-	b = put_batch(s, ROOT, "a", 10);
-	b.before = before_fails;
-	b.before_arg = &asked;
-	IS(GH_STALE, meta_commit(f.m, &f.call, &b));
-	ck_assert_uint_eq(asked, 0);
+	IS(GH_IO, meta_commit(f.m, &f.call, &b));
+	ck_assert_uint_eq(asked, 1);
+	ck_assert_ptr_null(node_read(&f, s[0].node.id));
+}
+END_TEST
+
+/* ---- content that takes its time ---- */
+
+static sem_t let_go;
+
+static enum gh_status before_waits(void *arg)
+{
+	(void)arg;
+	while (sem_wait(&let_go))
+		;
+	return GH_OK;
+}
+
+static void note_status(void *arg, enum gh_status st)
+{
+	*(enum gh_status *)arg = st;
+}
+
+START_TEST(whose_content_hangs_holds_up_nobody_without_any)
+{
+	struct meta_step s[3], t[3];
+	struct meta_batch slow = put_batch(s, ROOT, "slow", 10), quick = put_batch(t, ROOT, "quick", 10);
+	enum gh_status landed = GH_BUG;
+
+	sem_init(&let_go, 0, 0);
+	slow.before = before_waits;
+	meta_commit_later(f.m, &f.call, &slow, note_status, &landed);
+	OK(meta_commit(f.m, &f.call, &quick));
+	ck_assert_int_eq(landed, GH_BUG);
+	sem_post(&let_go);
+	meta_quiet(f.m);
+	OK(landed);
+	ck_assert_ptr_nonnull(node_read(&f, s[0].node.id));
+	sem_destroy(&let_go);
 }
 END_TEST
 
@@ -221,7 +253,8 @@ int main(void)
 	tcase_set_timeout(t, 240);
 	tcase_add_test(t, sixteen_threads_commit_and_each_batch_stands_alone);
 	tcase_add_test(t, what_must_be_durable_first_is_asked_for_before_anyone_sees_the_rows);
-	tcase_add_test(t, a_batch_that_is_stale_or_was_done_asks_for_nothing);
+	tcase_add_test(t, what_cannot_be_made_durable_is_not_committed);
+	tcase_add_test(t, whose_content_hangs_holds_up_nobody_without_any);
 	tcase_add_test(t, a_commit_whose_time_is_over_does_not_begin);
 	tcase_add_test(t, what_is_sent_lands_once_and_is_durable_then);
 	tcase_add_test(t, what_makes_no_sense_lands_at_once);
