@@ -37,6 +37,8 @@ static char edge;
 #define READERS_ACQUIRE() ((void)0)
 #endif
 
+#define GATHER_NS 10000000
+
 struct deferred {
 	struct deferred *next;
 	void (*fn)(void *);
@@ -46,6 +48,8 @@ struct deferred {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t posted_some = PTHREAD_COND_INITIALIZER;
 static pthread_cond_t ran_some = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t hurry = PTHREAD_COND_INITIALIZER;
+static unsigned waiting; /* for all that was posted to have run */
 static struct deferred *first, **tail = &first;
 static uint64_t posted, ran;
 static bool running; /* the reclaimer exists */
@@ -85,12 +89,17 @@ void gh_rcu_synchronize(void)
 }
 
 /* Under load something is deferred with every change. A thread that wakes for each, and waits for every reader, costs more
- * than what it frees. */
+ * than what it frees. Locked. */
 static void let_gather(void)
 {
-	const struct timespec moment = { .tv_nsec = 1000000 };
+	struct timespec until;
 
-	nanosleep(&moment, NULL);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += GATHER_NS;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	while (!waiting && pthread_cond_timedwait(&hurry, &lock, &until) == 0)
+		;
 }
 
 /* The reclaimer never registers: it reads nothing that is protected, so it is always through. */
@@ -104,9 +113,7 @@ static void *reclaim(void *unused)
 	for (;;) {
 		while (!first)
 			pthread_cond_wait(&posted_some, &lock);
-		pthread_mutex_unlock(&lock);
 		let_gather();
-		pthread_mutex_lock(&lock);
 		batch = first;
 		first = NULL;
 		tail = &first;
@@ -146,16 +153,19 @@ static void reclaimer_start(void)
 void gh_rcu_defer(void (*fn)(void *), void *arg)
 {
 	struct deferred *d = malloc(sizeof(*d));
+	bool was_empty;
 
 	GH_ASSERT(d); /* neither leaking nor freeing at once would be right */
 	*d = (struct deferred){ .fn = fn, .arg = arg };
 	pthread_mutex_lock(&lock);
 	if (!running)
 		reclaimer_start();
+	was_empty = !first;
 	*tail = d;
 	tail = &d->next;
 	posted++;
-	pthread_cond_signal(&posted_some);
+	if (was_empty)
+		pthread_cond_signal(&posted_some);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -169,8 +179,11 @@ void gh_rcu_barrier(void)
 		gh_rcu_offline();
 	pthread_mutex_lock(&lock);
 	until = posted;
+	waiting++;
+	pthread_cond_signal(&hurry);
 	while (ran < until)
 		pthread_cond_wait(&ran_some, &lock);
+	waiting--;
 	pthread_mutex_unlock(&lock);
 	if (online)
 		gh_rcu_online();
