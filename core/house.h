@@ -82,6 +82,7 @@ struct vfs_work {
 	uint64_t tree_gen;     /* read before anything was resolved: the guard of the commit */
 	bool op_done;          /* blobs are stored: a retry does not store them again */
 	struct meta_part stored;
+	bool stored_is_kept;   /* not what was sent, but all that is kept of what was there */
 	uint32_t stored_crc;
 	struct blob_ticket stored_ticket; /* they are written; durable when the commit has settled this */
 	struct vfs_upload *upload; /* of a write commit: the arena's defer list gives it back */

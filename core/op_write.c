@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "core/base/clock.h"
+#include "core/base/hash.h"
 #include "core/base/id.h"
 #include "core/change.h"
 #include "core/compact.h"
+#include "core/content.h"
 #include "core/switches.h"
 #include "core/upload.h"
 
@@ -143,6 +145,27 @@ static void split_single(struct meta_part *parts, unsigned *count)
 	*count = 2;
 }
 
+/* A single byte that is kept of more has no halves: it becomes a blob of its own. */
+static enum gh_status store_single(struct vfs_work *w, struct meta_part *part)
+{
+	struct gh_core *c = w->req.core;
+	struct vfs_content *from = content_new(c, NULL, w->tenant, gh_id_new(), 1, part, 1);
+	struct meta_part own = { .blob = gh_id_new(), .blob_size = 1, .len = 1 };
+	uint8_t byte;
+	size_t n = 0;
+	enum gh_status st = from ? content_read(from, 0, &byte, 1, true, &n) : GH_NOMEM;
+	vfs_content_free(&from);
+	if (st == GH_OK)
+		st = ASK(c, SERVICE_BLOBS, w->tenant->id,
+			 c->blob_ops->put(c->blobs, w->tenant->id, own.blob, &byte, 1, &own.loc));
+	if (st != GH_OK)
+		return st;
+	*part = w->stored = own;
+	w->stored_crc = gh_crc32c(0, &byte, 1);
+	w->stored_is_kept = true;
+	return GH_OK;
+}
+
 static void describe(struct meta_node *n, const struct vfs_work *w, const struct meta_part *parts, unsigned count,
 		     uint64_t version, int64_t mtime_us)
 {
@@ -238,11 +261,26 @@ static enum gh_status plan_version(struct vfs_work *w, const struct place *p, co
 	return GH_OK;
 }
 
+/* Nobody will ever name these bytes. With an unknown outcome somebody might: then they stay for the collector, which
+ * asks the database first. */
+static void give_blob_back(struct vfs_work *w)
+{
+	(void)work_settle(w);
+	if (w->stored.len)
+		(void)w->req.core->blob_ops->remove(w->req.core->blobs, w->tenant->id, w->stored.blob, &w->stored.loc,
+						    w->stored.blob_size);
+}
+
 /* GH_WAIT: w->change is ready to be sent. */
 static enum gh_status commit_version(struct vfs_work *w, const struct place *p)
 {
 	struct meta_part *parts;
 	unsigned count, kept;
+	if (w->stored_is_kept) { /* of an earlier attempt */
+		give_blob_back(w);
+		w->stored.len = 0;
+		w->stored_is_kept = false;
+	}
 	enum gh_status st = new_parts(w, p, &parts, &count, &kept);
 	if (st != GH_OK)
 		return st;
@@ -250,11 +288,14 @@ static enum gh_status commit_version(struct vfs_work *w, const struct place *p)
 		st = compact_now(w->req.core, w->tenant, p->node.id);
 		return st == GH_OK ? GH_STALE : st;
 	}
-	if (count == 1 && !is_plain(parts, 1)) {
-		if (parts[0].len < 2)
-			return GH_UNSUPPORTED;
+	if (count == 1 && !is_plain(parts, 1) && parts[0].len > 1) {
 		split_single(parts, &count);
 		kept = count;
+	} else if (count == 1 && !is_plain(parts, 1)) {
+		st = store_single(w, parts);
+		if (st != GH_OK)
+			return st;
+		kept = 0;
 	}
 	struct arrival *a = gh_alloc(w->req.arena, sizeof(*a));
 	if (!a)
@@ -285,16 +326,6 @@ static void upload_unref_later(void *u)
 {
 	struct vfs_upload *up = u;
 	upload_unref(&up);
-}
-
-/* Nobody will ever name these bytes. With an unknown outcome somebody might: then they stay for the collector, which
- * asks the database first. */
-static void give_blob_back(struct vfs_work *w)
-{
-	(void)work_settle(w);
-	if (w->stored.len)
-		(void)w->req.core->blob_ops->remove(w->req.core->blobs, w->tenant->id, w->stored.blob, &w->stored.loc,
-						    w->stored.blob_size);
 }
 
 /* Nothing came of it: whoever counted on the bytes must not. */

@@ -216,6 +216,11 @@ END_TEST
 
 START_TEST(appending_and_keeping_a_head_join_old_and_new_bytes)
 {
+	is(put(f.admin, "/byte", "abc"), GH_OK);
+	is(fixture_put(&f, f.admin, "/byte", "", 0, VFS_KEEP_HEAD, 1), GH_OK);
+	shows("/byte", "a");
+	is(fixture_put(&f, f.admin, "/byte", "b", 1, VFS_APPEND, 0), GH_OK);
+	shows("/byte", "ab");
 	is(put(f.admin, "/log", "one,"), GH_OK);
 	is(fixture_put(&f, f.admin, "/log", "two,", 4, VFS_APPEND, 0), GH_OK);
 	is(fixture_put(&f, f.admin, "/log", "three", 5, VFS_APPEND, 0), GH_OK);
