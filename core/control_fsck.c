@@ -1,4 +1,5 @@
-/* fsck as a control operation: the check itself is fsck.c. */
+/* fsck as a control operation: the check itself is fsck.c. One at a time: it takes as long as there is data, and whoever
+ * asks for several would have all threads that answer administrators. */
 #include "core/control_work.h"
 #include "core/fsck.h"
 
@@ -10,5 +11,9 @@ enum gh_status control_fsck(struct control_call *c)
 
 	if (st != GH_OK)
 		return st;
-	return fsck_run(c->core->meta, c->core->blob_ops, c->core->blobs, verify, &c->result);
+	if (atomic_exchange(&c->core->checking, true))
+		return control_fail(c, GH_BUSY, "a check is running already; wait for it to end");
+	st = fsck_run(c->core->meta, c->core->blob_ops, c->core->blobs, verify, &c->result);
+	atomic_store(&c->core->checking, false);
+	return st;
 }

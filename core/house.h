@@ -51,6 +51,7 @@ struct gh_core {
 	 * changes outside of it still makes them go round. */
 	pthread_mutex_t change_lock;
 	atomic_uint pending; /* requests and jobs that have not come home */
+	atomic_bool checking; /* fsck runs */
 	atomic_bool stopping;
 };
 

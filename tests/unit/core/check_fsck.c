@@ -197,6 +197,21 @@ START_TEST(a_blob_that_is_collected_meanwhile_is_no_loss)
 }
 END_TEST
 
+static void check_again(void)
+{
+	refused(GH_BUSY, "fsck", "{}", "running already");
+}
+
+START_TEST(one_runs_at_a_time)
+{
+	file_make("a", 10);
+	backend.before_read = check_again;
+	expect("{}", 0, "");
+	ck_assert_ptr_null(backend.before_read);
+	expect("{}", 0, "");
+}
+END_TEST
+
 START_TEST(it_runs_alone_on_stores_that_nobody_serves)
 {
 	json_t *o;
@@ -222,6 +237,7 @@ int main(void)
 	tcase_add_test(tc, damage_and_read_errors_are_losses);
 	tcase_add_test(tc, orphans_are_counted_and_no_loss);
 	tcase_add_test(tc, a_blob_that_is_collected_meanwhile_is_no_loss);
+	tcase_add_test(tc, one_runs_at_a_time);
 	tcase_add_test(tc, it_runs_alone_on_stores_that_nobody_serves);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
