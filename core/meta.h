@@ -145,6 +145,12 @@ struct meta_setting {
 	const char *doc;       /* JSON */
 };
 
+/* A place in a tenant's log, which is read in the order of commits. {0} is before the oldest. */
+struct meta_cursor {
+	uint64_t feed;    /* which log: another one after a restore, or a move to another shard; never 0 in what is given out */
+	uint64_t pos, op; /* the database's place of the commit; several events can share it */
+};
+
 struct meta_event {
 	uint64_t op;
 	int64_t time_us;
@@ -152,7 +158,16 @@ struct meta_event {
 	const char *user_name, *what, *door, *path, *dest, *request_id;
 	uint64_t node;
 	int64_t bytes, files;
-	uint64_t tenant; /* when read */
+	uint64_t tenant; /* when read; like what follows */
+	struct meta_cursor at;
+	/* What caches have to forget, in words between spaces:
+	 *   sPARENT:LEN:KEY  the name slot KEY (LEN bytes, spaces and all) of folder PARENT
+	 *   t  the tenant's tree generation rose        r  rights: entries, users, groups     l  locks
+	 *   uID  that user, its password or tokens      T  the tenant's own row
+	 *   kID:KIND  that setting                      -  nothing at all
+	 * "": the writer does not tell (a release that does not know how): everything of the tenant. Readers take a word that
+	 * they do not know for that, too. */
+	const char *touched;
 };
 
 /* ---- batches ---- */
@@ -336,6 +351,38 @@ GH_MUST_CHECK enum gh_status meta_usage(struct meta_store *m, struct meta_call *
 /* The event log after a given op id, oldest first: audit, feed. tenant 0 = all. */
 GH_MUST_CHECK enum gh_status meta_events(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t after_op,
 					 unsigned limit, struct meta_event **ret, unsigned *ret_count);
+
+/* One tenant's log in the order of commits, oldest first, at most 1000: what was committed behind `after`, and before
+ * anything that may still be committed. So who goes on from *ret_next misses nothing, in whatever order commits come. An
+ * open transaction of anybody's in that database server that has written holds it up until it ends.
+ * GH_NOTFOUND: of another log, or events behind it have been dropped; whoever reads has to list anew. Tenant 0: the house's. */
+GH_MUST_CHECK enum gh_status meta_feed(struct meta_store *m, struct meta_call *c, uint64_t tenant,
+				       const struct meta_cursor *after, unsigned limit, struct meta_event **ret,
+				       unsigned *ret_count, struct meta_cursor *ret_next);
+/* Everything behind *ret_oldest is there; *ret_newest is where reading goes on from for what comes now. */
+GH_MUST_CHECK enum gh_status meta_feed_ends(struct meta_store *m, struct meta_call *c, uint64_t tenant,
+					    struct meta_cursor *ret_oldest, struct meta_cursor *ret_newest);
+/* Every cursor of this tenant (0: of all in that shard) is of another log from now on. Rows that come from another database
+ * must have pos 0. */
+GH_MUST_CHECK enum gh_status meta_feed_renew(struct meta_store *m, struct meta_call *c, uint64_t tenant);
+
+/* The logs of all tenants of a shard, for caches: at once what is committed, each event once, in no order that matters.
+ * Shards are 0 .. meta_shards()-1. */
+unsigned meta_shards(struct meta_store *m);
+#define META_STREAM_TEXT 4096
+struct meta_stream {
+	char seen[META_STREAM_TEXT]; /* "": begin with what comes from now on. Too long for this: some events come again. */
+};
+typedef void meta_stream_fn(void *arg, const struct meta_event *e);
+/* fn for each event since, which may not block and keeps nothing of it. The arena holds a page of them at a time (of 200) and is
+ * reset. Not GH_OK: fn may have had some, which come again. */
+GH_MUST_CHECK enum gh_status meta_stream(struct meta_store *m, struct meta_call *c, unsigned shard, struct meta_stream *s,
+					 meta_stream_fn *fn, void *arg);
+/* Waits until something may have been committed since *seen (0 at first), and updates it, or until the time is over: then
+ * look anyway, for notes can be lost. others_only: not by this process. */
+void meta_wait(struct meta_store *m, unsigned shard, bool others_only, uint64_t *seen, uint32_t timeout_ms);
+/* Has those that wait return, from now on always at once. Before what they belong to is taken apart. */
+void meta_wait_end(struct meta_store *m);
 
 /* Documents of one kind, by id. limit at most 1000. */
 GH_MUST_CHECK enum gh_status meta_settings(struct meta_store *m, struct meta_call *c, const char *kind,

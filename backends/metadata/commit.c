@@ -245,6 +245,9 @@ static void *committer_main(void *arg)
 		commit_tell(late);
 		if (items) {
 			group_commit(m, items);
+			feed_bell_ring(&m->bell, true);
+			if (m->drv->poke)
+				m->drv->poke(m->db);
 			commit_tell(items);
 			m->drv->writer_idle(m->db);
 		}

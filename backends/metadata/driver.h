@@ -17,6 +17,7 @@
 
 #define DB_ERR_MAX 512
 
+struct feed_bell;
 struct db; /* a database with its connections; defined by the driver */
 
 /* Drivers embed these at the front of their own. */
@@ -122,6 +123,13 @@ struct db_driver {
 	 * GH_OK: the transaction is well. Else it is lost as a whole. */
 	enum gh_status (*batches)(struct db_conn *c, struct db_batch **b, unsigned count, int64_t now_us, bool last);
 	int64_t (*now_us)(struct db_conn *c); /* the database's clock */
+
+	/* The order of commits. One that counts itself (NULL: the database does) goes on from there. */
+	void (*pos_from)(struct db *db, int64_t pos);
+	/* Tells other processes of commits, and hears of theirs. NULL where there are no others. start: from then on bell is
+	 * rung (feed_bell.h). poke: something was committed; never blocks. Ends with close. */
+	enum gh_status (*listen)(struct db *db, struct feed_bell *bell);
+	void (*poke)(struct db *db);
 
 	/* Schema: keeps other migrating programs out until the transaction ends. NULL: begin has done that. */
 	enum gh_status (*lock_schema)(struct db_conn *c, char *err);

@@ -1,6 +1,6 @@
 /* Inside the PostgreSQL driver: its files share these. pgsql_open.c: what is configured, connections, the pool;
  * pgsql_wire.c: what is sent and what comes back; pgsql_stmt.c: statements and transactions; pgsql_batch.c: groups of
- * batches; pgsql_schema.c: migrations. Nothing else includes this, or libpq-fe.h.
+ * batches; pgsql_schema.c: migrations; pgsql_listen.c: notes to and from other gateways. Nothing else includes this, or libpq-fe.h.
  *
  * A connection is always in libpq's pipeline mode, but for the moments in which it is set up or migrates. Whatever is sent
  * is noted in `expected`, and results are taken off against that list; each Sync ends a segment, within which the server
@@ -11,6 +11,7 @@
 #define GH_BACKENDS_METADATA_PGSQL_H
 
 #include "backends/metadata/driver.h"
+#include "backends/metadata/feed_bell.h"
 
 #include <libpq-fe.h>
 #include <pthread.h>
@@ -79,6 +80,7 @@ struct db {
 	uint32_t connect_ms, statement_ms, lock_ms;
 	struct pg_conn *writer;
 	uint64_t clock_asked_ns; /* writer's */
+	struct pg_listen *listen; /* NULL: not started */
 	uint64_t analyze_next;   /* writer's: when so many rows were changed; UINT64_MAX: no more */
 
 	pthread_mutex_t lock;
@@ -132,6 +134,14 @@ void pg_writer_idle(struct db *db);
 int64_t pg_now_us(struct db_conn *c);
 /* A new connection in the place of one that was lost; whoever holds it notices nothing. */
 enum gh_status pg_redial(struct pg_conn *c);
+
+/* A bare connection. Blocks as long as connecting may take. Never NULL but for want of memory. */
+PGconn *pg_dial(struct db *db);
+
+/* ---- pgsql_listen.c ---- */
+enum gh_status pg_listen(struct db *db, struct feed_bell *bell);
+void pg_poke(struct db *db);
+void pg_listen_end(struct db *db);
 
 /* ---- pgsql_stmt.c ---- */
 enum gh_status pg_prepare(struct db_conn *c, enum sql_id id, struct db_stmt **ret);

@@ -124,7 +124,7 @@ static void conn_free(struct pg_conn **ret)
 	*ret = NULL;
 }
 
-static PGconn *dial(struct db *db)
+PGconn *pg_dial(struct db *db)
 {
 	char connect_s[16], tcp_ms[16];
 	/* What stands before dbname can be said otherwise in the conninfo; what stands behind it cannot. */
@@ -192,7 +192,7 @@ static enum gh_status conn_open(struct db *db, struct pg_conn **ret, char *err)
 	}
 	c->base.drv = &db_pgsql;
 	c->db = db;
-	c->h = dial(db);
+	c->h = pg_dial(db);
 	c->deadline_ns = gh_mono_ns() + db->connect_ms * GH_MS_NS;
 	st = conn_check(c, err);
 	if (st == GH_OK) {
@@ -442,6 +442,7 @@ void pg_close(struct db **ret)
 
 	if (!db)
 		return;
+	pg_listen_end(db);
 	while (db->idle) {
 		struct pg_conn *c = db->idle;
 

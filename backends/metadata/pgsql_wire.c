@@ -176,6 +176,28 @@ static Oid oid_of(enum db_type type)
 	return 0;
 }
 
+/* What sql.h leaves to the driver. A place in the order of commits is the transaction's number, of 64 bits: an event of a
+ * transaction that ends later than others of a higher number is below the horizon only then. */
+static const struct {
+	const char *word, *here;
+} own_words[] = {
+	{ "gh_pos()", "pg_current_xact_id()::text::bigint" },
+	{ "gh_horizon()", "pg_snapshot_xmin(pg_current_snapshot())::text::bigint" },
+	{ "gh_next_pos()", "pg_snapshot_xmax(pg_current_snapshot())::text::bigint" },
+	{ "gh_snapshot()", "pg_current_snapshot()::text" },
+	{ "gh_seen(e.pos, ?2)", "pg_visible_in_snapshot(e.pos::text::xid8, $2::text::pg_snapshot)" },
+};
+
+static size_t own_word(struct gh_buf *out, const char *at)
+{
+	for (unsigned i = 0; i < sizeof(own_words) / sizeof(own_words[0]); i++)
+		if (!strncmp(at, own_words[i].word, strlen(own_words[i].word))) {
+			gh_buf_str(out, own_words[i].here);
+			return strlen(own_words[i].word);
+		}
+	return 0;
+}
+
 /* ?N becomes $N. Strict: what it changes is counted, and one divided by anything but one row is an error, so that the
  * server skips the rest without asking us. */
 static void dialect(struct gh_buf *out, const char *text, bool strict)
@@ -185,8 +207,13 @@ static void dialect(struct gh_buf *out, const char *text, bool strict)
 	gh_buf_add(out, text, (size_t)(body - text));
 	if (strict)
 		gh_buf_str(out, "WITH changed AS (");
-	for (; *body; body++)
-		gh_buf_char(out, *body == '?' ? '$' : *body);
+	while (*body) {
+		const size_t word = *body == 'g' ? own_word(out, body) : 0;
+
+		if (!word)
+			gh_buf_char(out, *body == '?' ? '$' : *body);
+		body += word ? word : 1;
+	}
 	if (strict)
 		gh_buf_str(out, " RETURNING 1) SELECT 1 / CASE count(*) WHEN 1 THEN 1 ELSE 0 END FROM changed");
 }

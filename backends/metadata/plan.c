@@ -116,6 +116,81 @@ static void people(struct plan *p)
 	p->cmds[p->cmd_count - 1].unique_is_people = true;
 }
 
+/* ---- what it touches (core/meta.h) ---- */
+
+static void touch_step(struct gh_buf *out, const struct meta_step *s, bool *tree, bool *rights, bool *locks)
+{
+	switch (s->kind) {
+	case META_TREE_GEN:
+		*tree = true;
+		return;
+	case META_RIGHTS_EPOCH:
+	case META_ACL_SET:
+	case META_GROUP_PUT:
+	case META_GROUP_DELETE:
+	case META_MEMBER_ADD:
+	case META_MEMBER_REMOVE:
+		*rights = true;
+		return;
+	case META_LOCK_INSERT:
+	case META_LOCK_REFRESH:
+	case META_LOCK_DELETE:
+	case META_LOCKS_BELOW:
+		*locks = true;
+		return;
+	case META_USER_PUT:
+	case META_USER_DELETE:
+		*rights = true;
+		gh_buf_printf(out, "u%llu ", (unsigned long long)s->user->id);
+		return;
+	case META_TOKEN_PUT:
+	case META_TOKEN_DELETE:
+		*rights = true; /* a user's gen is read with them */
+		if (s->token->user)
+			gh_buf_printf(out, "u%llu ", (unsigned long long)s->token->user);
+		else
+			gh_buf_str(out, "u0 ");
+		return;
+	case META_SETTING_PUT:
+	case META_SETTING_DELETE:
+		gh_buf_printf(out, "k%llu:%s ", (unsigned long long)s->setting->id, s->setting->kind);
+		return;
+	case META_TENANT_PUT:
+		gh_buf_str(out, "T ");
+		return;
+	default: /* nodes: by their slots; nothing else is kept in memory */
+		return;
+	}
+}
+
+static const char *touched_of(struct plan *p, const struct meta_batch *b)
+{
+	bool tree = false, rights = false, locks = false;
+	const char *text = NULL;
+	struct gh_buf out;
+
+	gh_buf_init(&out, 1 << 20);
+	for (unsigned i = 0; i < b->slot_count; i++) {
+		const struct meta_slot *s = &b->slots[i];
+
+		if (s->key)
+			gh_buf_printf(&out, "s%llu:%zu:%s ", (unsigned long long)s->parent, strlen(s->key), s->key);
+	}
+	for (unsigned i = 0; i < b->step_count; i++)
+		touch_step(&out, &b->steps[i], &tree, &rights, &locks);
+	if (tree)
+		gh_buf_str(&out, "t ");
+	if (rights)
+		gh_buf_str(&out, "r ");
+	if (locks)
+		gh_buf_str(&out, "l ");
+	if (!out.failed)
+		text = out.len ? gh_strndup(p->arena, out.data, out.len - 1) : "-";
+	gh_buf_fini(&out);
+	p->failed |= !text;
+	return text;
+}
+
 /* ---- the event ---- */
 
 /* The house itself is no tenant that has to exist. */
@@ -156,6 +231,7 @@ static void plan_event(struct plan *p, const struct meta_batch *b, bool makes_te
 	add_u64(p, b->lease_count);
 	for (unsigned i = 0; i < META_LEASES_MAX; i++)
 		add_u64(p, i < b->lease_count ? b->leases[i] : 0);
+	add_text(p, touched_of(p, b));
 	for (unsigned i = 0; i < b->slot_count; i++) {
 		add_u64(p, b->slots[i].parent);
 		if (b->slots[i].key)

@@ -60,23 +60,6 @@ enum gh_status shard_usage(struct shard_store *m, struct meta_call *c, uint64_t 
 
 /* ---- the log ---- */
 
-static void row_event(struct gh_arena *a, struct db_stmt *s, uint64_t tenant, struct meta_event *e)
-{
-	e->op = db_u64(s, 0);
-	e->time_us = db_i64(s, 1);
-	e->user = db_u64(s, 2);
-	e->user_name = row_str(a, s, 3, NULL);
-	e->what = row_str(a, s, 4, NULL);
-	e->door = row_str(a, s, 5, NULL);
-	e->path = row_str(a, s, 6, NULL);
-	e->dest = row_str(a, s, 7, NULL);
-	e->request_id = row_str(a, s, 8, NULL);
-	e->node = db_u64(s, 9);
-	e->bytes = db_i64(s, 10);
-	e->files = db_i64(s, 11);
-	e->tenant = tenant;
-}
-
 struct events {
 	struct meta_event *rows;
 	unsigned count, cap;
@@ -95,7 +78,7 @@ static enum gh_status events_of(struct query *q, uint64_t tenant, uint64_t after
 		ev->rows = rows_more(q->call->arena, ev->rows, ev->count, &ev->cap, sizeof(*ev->rows));
 		if (!ev->rows)
 			return GH_NOMEM;
-		row_event(q->call->arena, q->stmt, tenant, &ev->rows[ev->count++]);
+		row_event(q->call->arena, q->stmt, &ev->rows[ev->count++]);
 	}
 	return st == GH_END ? GH_OK : st;
 }

@@ -143,6 +143,47 @@ enum gh_status meta_events(struct meta_store *m, struct meta_call *c, uint64_t t
 	return shard_events(of(m, tenant), c, tenant, after_op, limit, ret, ret_count);
 }
 
+enum gh_status meta_feed(struct meta_store *m, struct meta_call *c, uint64_t tenant, const struct meta_cursor *after,
+			 unsigned limit, struct meta_event **ret, unsigned *ret_count, struct meta_cursor *ret_next)
+{
+	return shard_feed(of(m, tenant), c, tenant, after, limit, ret, ret_count, ret_next);
+}
+
+enum gh_status meta_feed_ends(struct meta_store *m, struct meta_call *c, uint64_t tenant, struct meta_cursor *ret_oldest,
+			      struct meta_cursor *ret_newest)
+{
+	return shard_feed_ends(of(m, tenant), c, tenant, ret_oldest, ret_newest);
+}
+
+enum gh_status meta_feed_renew(struct meta_store *m, struct meta_call *c, uint64_t tenant)
+{
+	return shard_feed_renew(of(m, tenant), c, tenant);
+}
+
+unsigned meta_shards(struct meta_store *m)
+{
+	(void)m;
+	return 1;
+}
+
+enum gh_status meta_stream(struct meta_store *m, struct meta_call *c, unsigned shard, struct meta_stream *s,
+			   meta_stream_fn *fn, void *arg)
+{
+	(void)shard;
+	return shard_stream(m->central, c, s, fn, arg);
+}
+
+void meta_wait(struct meta_store *m, unsigned shard, bool others_only, uint64_t *seen, uint32_t timeout_ms)
+{
+	(void)shard;
+	feed_bell_wait(&m->central->bell, others_only, seen, timeout_ms);
+}
+
+void meta_wait_end(struct meta_store *m)
+{
+	feed_bell_end(&m->central->bell);
+}
+
 enum gh_status meta_settings(struct meta_store *m, struct meta_call *c, const char *kind, uint64_t after_id,
 			     unsigned limit, struct meta_setting **ret, unsigned *ret_count)
 {

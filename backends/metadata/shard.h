@@ -47,6 +47,14 @@ GH_MUST_CHECK enum gh_status shard_usage(struct shard_store *m, struct meta_call
 GH_MUST_CHECK enum gh_status shard_events(struct shard_store *m, struct meta_call *c, uint64_t tenant,
 					  uint64_t after_op, unsigned limit, struct meta_event **ret,
 					  unsigned *ret_count);
+GH_MUST_CHECK enum gh_status shard_feed(struct shard_store *m, struct meta_call *c, uint64_t tenant,
+					const struct meta_cursor *after, unsigned limit, struct meta_event **ret,
+					unsigned *ret_count, struct meta_cursor *ret_next);
+GH_MUST_CHECK enum gh_status shard_feed_ends(struct shard_store *m, struct meta_call *c, uint64_t tenant,
+					     struct meta_cursor *ret_oldest, struct meta_cursor *ret_newest);
+GH_MUST_CHECK enum gh_status shard_feed_renew(struct shard_store *m, struct meta_call *c, uint64_t tenant);
+GH_MUST_CHECK enum gh_status shard_stream(struct shard_store *m, struct meta_call *c, struct meta_stream *s,
+					  meta_stream_fn *fn, void *arg);
 GH_MUST_CHECK enum gh_status shard_settings(struct shard_store *m, struct meta_call *c, const char *kind,
 					    uint64_t after_id, unsigned limit, struct meta_setting **ret,
 					    unsigned *ret_count);

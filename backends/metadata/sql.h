@@ -3,6 +3,14 @@
  * ?1..?N are placeholders: ?1 is the tenant, ?2 in a step the operation. No now(), sequences, RETURNING, arrays, JSON,
  * ILIKE or INSERT OR REPLACE; nothing is ordered or compared by a collation. Every statement begins with a comment that
  * names it, so that a slow-query log tells which it was. tests/unit/metadata/check_sql.c holds them to that.
+ *
+ * What no two databases say alike about the order of commits is written so, and nothing else (SQLite: functions of the
+ * driver's; PostgreSQL: replaced, pgsql_wire.c):
+ *   gh_pos()              the place of this transaction
+ *   gh_horizon()          below it nothing can be committed any more
+ *   gh_next_pos()         no transaction of this database has had that place, or a later one
+ *   gh_snapshot()         text: what can be seen now
+ *   gh_seen(e.pos, ?2)    could it be seen in that gh_snapshot()?
  */
 #ifndef GH_BACKENDS_METADATA_SQL_H
 #define GH_BACKENDS_METADATA_SQL_H

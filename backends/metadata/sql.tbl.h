@@ -70,8 +70,21 @@ X(SETTINGS_LIST, SQL_GLOBAL,
 X(EVENT_TIME, SQL_TENANT, "SELECT time_us FROM event WHERE tenant = ?1 AND op = ?2")
 X(EVENT_OPS, SQL_TENANT, "SELECT op FROM event WHERE tenant = ?1 AND op > ?2 AND op < ?3 ORDER BY op LIMIT ?4")
 X(EVENTS_GET, SQL_TENANT,
-  "SELECT op, time_us, user_id, user_name, what, door, path, dest, request_id, node, bytes, files FROM event"
-  " WHERE tenant = ?1 AND op > ?2 ORDER BY op LIMIT ?3")
+  "SELECT " EVENT_COLS " FROM event e WHERE e.tenant = ?1 AND e.op > ?2 ORDER BY e.op LIMIT ?3")
+/* In the order of commits. Words that begin with gh_ are the driver's (sql.h). */
+X(FEED_GET, SQL_TENANT,
+  "SELECT " EVENT_COLS " FROM event e WHERE e.tenant = ?1 AND (e.pos, e.op) > (?2, ?3) AND e.pos < gh_horizon()"
+  " ORDER BY e.pos, e.op LIMIT ?4")
+X(FEED_NEWEST, SQL_TENANT,
+  "SELECT e.pos, e.op FROM event e WHERE e.tenant = ?1 AND e.pos < gh_horizon() ORDER BY e.pos DESC, e.op DESC LIMIT 1")
+X(FEED_ROWS, SQL_GLOBAL, "SELECT f.tenant, f.epoch, f.cut_pos, f.cut_op FROM feed f WHERE f.tenant = ?1 OR f.tenant = 0")
+X(STREAM_NOW, SQL_GLOBAL, "SELECT gh_snapshot()")
+X(STREAM_GET, SQL_GLOBAL | SQL_SCANS,
+  "SELECT " EVENT_COLS " FROM event e WHERE e.pos >= ?1 AND NOT gh_seen(e.pos, ?2) AND (e.pos, e.op) > (?3, ?4)"
+  " ORDER BY e.pos, e.op LIMIT ?5")
+X(POS_LAST, SQL_GLOBAL | SQL_SCANS,
+  "SELECT coalesce(max(i.m), 0) FROM (" ID_OF("event", "pos") " UNION ALL SELECT max(e.pos) AS m FROM event e"
+  " WHERE e.tenant = 0 UNION ALL SELECT f.cut_pos AS m FROM feed f) i")
 X(USAGE_FOLDED, SQL_TENANT, "SELECT folded, bytes, files FROM usage_total WHERE tenant = ?1")
 X(USAGE_SINCE, SQL_TENANT,
   "SELECT CAST(coalesce(sum(bytes), 0) AS bigint), CAST(coalesce(sum(files), 0) AS bigint) FROM event"
@@ -274,11 +287,21 @@ X(USAGE_USER_FOLD, SQL_TENANT,
 X(USAGE_CHANGES_DONE, SQL_TENANT, "DELETE FROM usage_change WHERE tenant = ?1")
 /* Events made before ?2; ?3 is the id of that time, so that younger ones are not looked at. The newest stays: it tells
  * the highest operation id. */
-X(EVENTS_DROP, SQL_TENANT,
-  "DELETE FROM event WHERE tenant = ?1 AND op IN (SELECT e.op FROM event e"
-  " WHERE e.tenant = ?1 AND e.op < ?3 AND e.late = 0 AND e.time_us < ?2"
-  " AND e.op <= (SELECT u.folded FROM usage_total u WHERE u.tenant = ?1)"
-  " AND e.op < (SELECT max(m.op) FROM event m WHERE m.tenant = ?1) ORDER BY e.op LIMIT 1000)")
+X(EVENTS_DROP, SQL_TENANT, "DELETE FROM event WHERE tenant = ?1 AND op IN (SELECT r.op FROM (" EVENTS_TO_DROP ") r)")
+/* Before it: the last in the order of commits that goes. */
+X(FEED_LAST_DROP, SQL_TENANT,
+  "SELECT r.pos, r.op FROM (" EVENTS_TO_DROP ") r ORDER BY r.pos DESC, r.op DESC LIMIT 1")
+X(FEED_CUT, SQL_TENANT,
+  "INSERT INTO feed (tenant, epoch, cut_pos, cut_op) SELECT ?1, 0, ?2, ?3 WHERE ?1 = ?1 ON CONFLICT (tenant) DO UPDATE"
+  " SET cut_pos = excluded.cut_pos, cut_op = excluded.cut_op"
+  " WHERE (feed.cut_pos, feed.cut_op) < (excluded.cut_pos, excluded.cut_op)")
+X(FEED_RENEW, SQL_TENANT,
+  "INSERT INTO feed (tenant, epoch, cut_pos, cut_op) SELECT ?1, ?2, 0, 0 WHERE ?1 = ?1"
+  " ON CONFLICT (tenant) DO UPDATE SET epoch = excluded.epoch")
+/* Of another database, whose order means nothing here. */
+X(FEED_FOREIGN, SQL_GLOBAL | SQL_SCANS, "SELECT e.op FROM event e WHERE e.pos >= gh_next_pos() LIMIT 1")
+X(FEED_LEVEL, SQL_GLOBAL | SQL_SCANS, "UPDATE event SET pos = 0 WHERE pos >= gh_next_pos()")
+X(FEED_LEVEL_CUTS, SQL_GLOBAL | SQL_SCANS, "UPDATE feed SET cut_pos = 0 WHERE cut_pos >= gh_next_pos()")
 /* Highest id of everything that has ids, each the end of an index. */
 X(ID_FLOOR, SQL_GLOBAL | SQL_SCANS,
   "SELECT coalesce(max(i.m), 0) FROM (" ID_OF("event", "op") " UNION ALL " ID_OF("node", "id") " UNION ALL "
@@ -324,8 +347,9 @@ X(WALK_OWNER, SQL_TENANT,
   " files = usage_change.files + excluded.files")
 X(WALK_EVENT, SQL_TENANT,
   "INSERT INTO event (tenant, op, time_us, user_id, user_name, what, door, path, dest, request_id, node, bytes, files,"
-  " late) VALUES (?1, ?2, ?3, 0, '', 'purge', 'internal', '', '', '', 0, ?4, ?5,"
-  " CASE WHEN EXISTS (SELECT 1 FROM usage_total u WHERE u.tenant = ?1 AND u.folded >= ?2) THEN 1 ELSE 0 END)")
+  " late, pos, touched) VALUES (?1, ?2, ?3, 0, '', 'purge', 'internal', '', '', '', 0, ?4, ?5,"
+  " CASE WHEN EXISTS (SELECT 1 FROM usage_total u WHERE u.tenant = ?1 AND u.folded >= ?2) THEN 1 ELSE 0 END,"
+  " gh_pos(), '-')")
 
 /* ---- schema ---- */
 X(SCHEMA_VERSION, SQL_GLOBAL | SQL_SCANS, "SELECT coalesce(max(version), 0) FROM schema_version")

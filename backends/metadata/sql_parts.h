@@ -57,8 +57,9 @@
 /* The event, if every guard holds. ?14 = 1: the batch makes its tenant. */
 #define EVENT_INSERT(slots)                                                                                            \
 	"INSERT INTO event (tenant, op, time_us, user_id, user_name, what, door, path, dest, request_id, node, bytes," \
-	" files, late) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"                                 \
-	" CASE WHEN EXISTS (SELECT 1 FROM usage_total u WHERE u.tenant = ?1 AND u.folded >= ?2) THEN 1 ELSE 0 END"     \
+	" files, late, pos, touched) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"                   \
+	" CASE WHEN EXISTS (SELECT 1 FROM usage_total u WHERE u.tenant = ?1 AND u.folded >= ?2) THEN 1 ELSE 0 END,"    \
+	" gh_pos(), ?26"                                                                                               \
 	" WHERE "                                                                                            \
 	"(?14 = 1 OR EXISTS (SELECT 1 FROM tenant t WHERE t.id = ?1 AND (?15 < 0 OR t.tree_gen = ?15)"                 \
 	" AND (?16 < 0 OR t.rights_epoch = ?16) AND (?17 < 0 OR t.route_epoch = ?17)))"                                \
@@ -66,10 +67,18 @@
 	" AND (?19 IS NULL OR l.path_key = ?19 OR (l.path_key > ?20 AND l.path_key < ?21))))"                          \
 	" AND (?22 = 0 OR ?22 = (SELECT count(*) FROM quota_lease q WHERE q.tenant = ?1 AND q.id IN (?23, ?24, ?25)"   \
 	" AND q.expires_us > ?3))" slots
-#define SLOT1 SLOT("26", "27", "28", "29")
-#define SLOT2 SLOT1 SLOT("30", "31", "32", "33")
-#define SLOT3 SLOT2 SLOT("34", "35", "36", "37")
-#define SLOT4 SLOT3 SLOT("38", "39", "40", "41")
+#define SLOT1 SLOT("27", "28", "29", "30")
+#define SLOT2 SLOT1 SLOT("31", "32", "33", "34")
+#define SLOT3 SLOT2 SLOT("35", "36", "37", "38")
+#define SLOT4 SLOT3 SLOT("39", "40", "41", "42")
+#define EVENT_COLS                                                                                                     \
+	"e.op, e.time_us, e.user_id, e.user_name, e.what, e.door, e.path, e.dest, e.request_id, e.node, e.bytes, e.files,"     \
+	" e.pos, e.touched, e.tenant"
+/* ?2: made before; ?3: the id of that time. */
+#define EVENTS_TO_DROP                                                                                                 \
+	"SELECT e.op, e.pos FROM event e WHERE e.tenant = ?1 AND e.op < ?3 AND e.late = 0 AND e.time_us < ?2"                  \
+	" AND e.op <= (SELECT u.folded FROM usage_total u WHERE u.tenant = ?1)"                                        \
+	" AND e.op < (SELECT max(m.op) FROM event m WHERE m.tenant = ?1) ORDER BY e.op LIMIT 1000"
 #define PARENT_IS_FOLDER(p) " EXISTS (SELECT 1 FROM node p WHERE p.tenant = ?1 AND p.id = ?" p " AND p.type = 2)"
 #define BLOB_COLS "tenant, id, size, refs, crc, dead_us, damaged, loc"
 /* Highest id of a tenant in a table, from the end of an index. */

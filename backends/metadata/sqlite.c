@@ -223,8 +223,10 @@ static enum gh_status sq_commit(struct db_conn *c)
 
 	gh_crash_point("meta.before_commit");
 	st = control(c, SQ_COMMIT);
-	if (st == GH_OK)
+	if (st == GH_OK) {
 		gh_crash_point("meta.after_commit");
+		atomic_store(&conn_of(c)->db->pos_committed, conn_of(c)->db->pos);
+	}
 	/* A log that could not be synced holds the commit all the same, and a crash may bring it to light. */
 	if (st != GH_OK && sqlite3_extended_errcode(conn_of(c)->h) == SQLITE_IOERR_FSYNC)
 		st = GH_UNKNOWN;
@@ -322,6 +324,12 @@ static int64_t sq_now_us(struct db_conn *c)
 	return gh_real_us();
 }
 
+static void sq_pos_from(struct db *db, int64_t pos)
+{
+	db->pos = pos; /* before the first commit */
+	atomic_store(&db->pos_committed, pos);
+}
+
 const struct db_driver db_sqlite = {
 	.name = "sqlite",
 	.words = sq_words,
@@ -353,6 +361,7 @@ const struct db_driver db_sqlite = {
 	.in_transaction = sq_in_transaction,
 	.batches = sq_batches,
 	.now_us = sq_now_us,
+	.pos_from = sq_pos_from,
 	.exec = sq_exec,
 	.has_table = sq_has_table,
 	.check = sq_check,

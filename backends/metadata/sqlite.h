@@ -6,6 +6,7 @@
 #include "backends/metadata/driver.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sqlite3.h>
 
 /* Statements that control transactions; prepared like the others, but the driver's own. */
@@ -38,6 +39,8 @@ struct db {
 	bool read_only;
 	unsigned reader_count;
 	struct sq_conn *writer;
+	int64_t pos;           /* of the last event, see gh_pos(); writer's */
+	atomic_int_least64_t pos_committed;
 	int wal_pages; /* after the last commit; writer's */
 	int wal_asked; /* how many there were when pages were last to be copied home; writer's */
 

@@ -64,6 +64,56 @@ static void open_error(struct db *db, sqlite3 *h, int rc, char *err)
 		snprintf(err, DB_ERR_MAX, "cannot open metadata database %s: %s", db->path, text);
 }
 
+/* ---- the order of commits (sql.h): one writer, so it is the order in which it writes ---- */
+
+static void fn_pos(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+	struct sq_conn *c = sqlite3_user_data(ctx);
+
+	(void)argc;
+	(void)argv;
+	sqlite3_result_int64(ctx, ++c->db->pos);
+}
+
+static void fn_end(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+	(void)argc;
+	(void)argv;
+	sqlite3_result_int64(ctx, INT64_MAX); /* what is not committed cannot be seen, and nothing comes from elsewhere */
+}
+
+static void fn_snapshot(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+	struct sq_conn *c = sqlite3_user_data(ctx);
+	char text[24];
+
+	(void)argc;
+	(void)argv;
+	snprintf(text, sizeof(text), "%lld", (long long)atomic_load(&c->db->pos_committed));
+	sqlite3_result_text(ctx, text, -1, SQLITE_TRANSIENT);
+}
+
+static void fn_seen(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+	(void)argc;
+	sqlite3_result_int(ctx, sqlite3_value_int64(argv[0]) <= sqlite3_value_int64(argv[1]));
+}
+
+static int add_functions(struct sq_conn *c)
+{
+	static const struct {
+		const char *name;
+		int args;
+		void (*fn)(sqlite3_context *ctx, int argc, sqlite3_value **argv);
+	} all[] = { { "gh_pos", 0, fn_pos }, { "gh_horizon", 0, fn_end }, { "gh_next_pos", 0, fn_end },
+		    { "gh_snapshot", 0, fn_snapshot }, { "gh_seen", 2, fn_seen } };
+	int rc = SQLITE_OK;
+
+	for (unsigned i = 0; rc == SQLITE_OK && i < sizeof(all) / sizeof(all[0]); i++)
+		rc = sqlite3_create_function_v2(c->h, all[i].name, all[i].args, SQLITE_UTF8, c, all[i].fn, NULL, NULL, NULL);
+	return rc;
+}
+
 enum gh_status sq_conn_open(struct db *db, bool writing, struct sq_conn **ret, char *err)
 {
 	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
@@ -81,6 +131,8 @@ enum gh_status sq_conn_open(struct db *db, bool writing, struct sq_conn **ret, c
 	rc = sqlite3_open_v2(db->path, &c->h, flags, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(c->h, pragmas, NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = add_functions(c);
 	if (rc == SQLITE_OK && !db->read_only)
 		rc = sqlite3_exec(c->h, writing ? "PRAGMA journal_mode = WAL; PRAGMA cache_size = -32768;" :
 						  "PRAGMA query_only = ON; PRAGMA cache_size = -4096;",
@@ -402,6 +454,7 @@ void sq_writer_reset(struct db *db)
 const struct db_word sq_words[] = {
 	{ "{bigint}", "INTEGER" }, { "{blob}", "BLOB" }, { "{text}", "TEXT" }, { "{double}", "REAL" },
 	{ "{keyed}", "STRICT, WITHOUT ROWID" }, { "{plain}", "STRICT" },
+	{ "{pgsql}", "--" }, { "{sqlite}", "" }, { "{random}", "abs(random() / 2) + 1" },
 	{ "{mark}", "PRAGMA application_id = " AS_TEXT(APPLICATION_ID) }, /* so that no other database is taken for ours */
 	{ NULL, NULL },
 };

@@ -37,6 +37,7 @@ enum gh_status shard_open(const struct meta_config *cfg, struct shard_store **re
 		return GH_NOMEM;
 	}
 	m->read_only = cfg->read_only;
+	feed_bell_init(&m->bell);
 	st = driver_for(cfg, &m->drv, err);
 	if (st == GH_OK)
 		st = m->drv->open(cfg, &m->db, err);
@@ -50,6 +51,8 @@ enum gh_status shard_open(const struct meta_config *cfg, struct shard_store **re
 		st = commit_ahead_open(m);
 	if (st != GH_OK && !err[0])
 		snprintf(err, DB_ERR_MAX, "cannot start the threads that commit to %s", m->drv->label(m->db));
+	if (st == GH_OK)
+		st = feed_open(m, err);
 	if (st != GH_OK) {
 		shard_close(&m);
 		return st;
@@ -67,6 +70,7 @@ void shard_close(struct shard_store **ret)
 	commit_ahead_close(m);
 	commit_queue_close(m);
 	m->drv->close(&m->db);
+	feed_bell_fini(&m->bell);
 	free(m);
 	*ret = NULL;
 }

@@ -6,6 +6,7 @@
 #define GH_BACKENDS_METADATA_STORE_H
 
 #include "backends/metadata/driver.h"
+#include "backends/metadata/feed_bell.h"
 #include "backends/metadata/shard.h"
 
 #include <pthread.h>
@@ -65,7 +66,17 @@ struct shard_store {
 	bool read_only;
 	struct commit_ahead ahead;
 	struct commit_queue queue;
+	struct feed_bell bell;
 };
+
+/* ---- feed.c ---- */
+/* Once the store is open otherwise. err: as meta_open. */
+GH_MUST_CHECK enum gh_status feed_open(struct shard_store *m, char *err);
+/* In the writer's transaction, before events made before that time are dropped (up to 1000, EVENTS_DROP): no cursor of
+ * before may go on. */
+GH_MUST_CHECK enum gh_status feed_cut(struct db_conn *c, uint64_t tenant, int64_t drop_before_us, uint64_t id_then);
+/* A row as EVENT_COLS has it, without its log's epoch. */
+void row_event(struct gh_arena *a, struct db_stmt *s, struct meta_event *e);
 
 /* ---- migrate.c ---- */
 /* label: the database in messages. */

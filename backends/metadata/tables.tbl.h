@@ -32,12 +32,15 @@ TABLE(team, TABLE_TENANTS, 2, "tenant, id", 3, "iib", "tenant, id, name")
 TABLE(member, TABLE_TENANTS, 3, "tenant, team, account", 3, "iii", "tenant, team, account")
 TABLE(token, TABLE_TENANTS, 2, "tenant, id", 8, "iiibtiii",
       "tenant, id, account, name, hash, scope, made_us, expires_us")
-TABLE(event, TABLE_TENANTS, 2, "tenant, op", 14, "iiiittttttiiii",
-      "tenant, op, time_us, user_id, user_name, what, door, path, dest, request_id, node, bytes, files, late")
+TABLE(event, TABLE_TENANTS, 2, "tenant, op", 16, "iiiittttttiiiipt",
+      "tenant, op, time_us, user_id, user_name, what, door, path, dest, request_id, node, bytes, files, late, pos, touched")
 TABLE(usage_total, TABLE_TENANTS, 1, "tenant", 4, "iiii", "tenant, folded, bytes, files")
 TABLE(usage_user, TABLE_TENANTS, 2, "tenant, user_id", 4, "iiii", "tenant, user_id, bytes, files")
 TABLE(usage_change, TABLE_TENANTS, 3, "tenant, user_id, op", 5, "iiiii", "tenant, user_id, op, bytes, files")
 TABLE(usage_month, TABLE_TENANTS, 3, "tenant, user_id, month", 4, "iiii", "tenant, user_id, month, bytes")
 TABLE(quota_lease, TABLE_TENANTS, 2, "tenant, id", 6, "iiiiii", "tenant, id, user_id, bytes, files, expires_us")
 TABLE(setting, TABLE_HOUSE, 2, "kind, id", 6, "biiiit", "kind, id, tenant, user_id, rev, doc")
+TABLE(feed, TABLE_HERE, 1, "tenant", 4, "iiii", "tenant, epoch, cut_pos, cut_op")
+TABLE(gateway, TABLE_HERE, 1, "slot", 6, "ibitii", "slot, name, token, version, started_us, expires_us")
+TABLE(lease, TABLE_HERE, 3, "kind, tenant, id", 5, "biiii", "kind, tenant, id, holder, expires_us")
 TABLE(schema_version, TABLE_HERE, 1, "version", 3, "iti", "version, name, applied_us")

@@ -197,17 +197,35 @@ static uint64_t id_at_us(int64_t us)
 	return since > 0 ? (uint64_t)(since / 1000) << 21 : 0;
 }
 
+struct drop {
+	uint64_t tenant;
+	int64_t before_us;
+	uint64_t changed; /* result */
+};
+
+static enum gh_status drop_run(struct db_conn *c, void *arg, int64_t now_us)
+{
+	struct drop *d = arg;
+	const uint64_t then = id_at_us(d->before_us);
+	struct simple del = { SQL_EVENTS_DROP, { I64(d->tenant), I64(d->before_us), I64(then) }, 3, 0 };
+	enum gh_status st = feed_cut(c, d->tenant, d->before_us, then);
+
+	if (st == GH_OK)
+		st = simple_run(c, &del, now_us);
+	d->changed = del.changed;
+	return st;
+}
+
 #define HOUSE 0 /* the tenant of events that are no tenant's */
 
 static enum gh_status fold_tenant(struct shard_store *m, struct meta_call *c, uint64_t tenant, int64_t drop_before_us)
 {
-	struct simple drop = { SQL_EVENTS_DROP,
-			       { I64(tenant), I64(drop_before_us), I64(id_at_us(drop_before_us)) }, 3, 0 };
+	struct drop drop = { tenant, drop_before_us, 0 };
 	enum gh_status st = commit_job(m, c, fold_run, &tenant);
 
 	do {
 		if (st == GH_OK)
-			st = commit_job(m, c, simple_run, &drop);
+			st = commit_job(m, c, drop_run, &drop);
 	} while (st == GH_OK && drop.changed);
 	return st;
 }

@@ -1,0 +1,24 @@
+/* Who waits for commits is woken here: rung by the committer for our own, by a driver for those of other processes. Any thread.
+ * The numbers only rise, so nobody who has seen one can sleep over the next. */
+#ifndef GH_BACKENDS_METADATA_FEED_BELL_H
+#define GH_BACKENDS_METADATA_FEED_BELL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct feed_bell {
+	pthread_mutex_t lock;
+	pthread_cond_t rung;
+	uint64_t own, others;
+	unsigned waiting;
+	bool end;
+};
+
+void feed_bell_init(struct feed_bell *b);
+void feed_bell_fini(struct feed_bell *b);
+void feed_bell_ring(struct feed_bell *b, bool own);
+void feed_bell_end(struct feed_bell *b);
+void feed_bell_wait(struct feed_bell *b, bool others_only, uint64_t *seen, uint32_t timeout_ms);
+
+#endif
