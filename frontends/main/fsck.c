@@ -52,7 +52,7 @@ static bool is_data(const char *path, char *err)
 	bool there = file && !access(file, F_OK);
 
 	if (!there)
-		snprintf(err, CONFIG_ERR_MAX, "%.300s is not a data directory: it has no meta.db", path);
+		snprintf(err, CONFIG_ERR_MAX, "%.300s is not a data directory: it has no meta.db (if its metadata is on a server, give -c FILE)", path);
 	free(file);
 	return there;
 }

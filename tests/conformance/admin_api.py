@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # suite: default
 # sanitizers: asan
+# metadata: sqlite postgresql:all
 """The admin API as programs use it: every role against every operation, tokens, the description, bad input, the event
 stream; and that all of it answers while every door for users is full. As the console uses it: admin_console.py."""
 import json

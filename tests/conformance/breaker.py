@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # suite: default
 # alone: yes
+# metadata: sqlite postgresql:all
 """Circuit breakers against stores that fail, hang and slow down: for one tenant, for all, for one operation, over WebDAV,
 REST and FTP. The gateway under test is tests/faulty/gatehouse (stores that do what a file says, and write down which calls
 have reached them); that the installed program knows nothing of it is shown first."""

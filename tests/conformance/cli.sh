@@ -1,6 +1,7 @@
 #!/bin/bash
 # suite: quick
 # sanitizers: asan
+# metadata: sqlite postgresql
 # The command line: every command, its exit status, --json, --help; and that what it sets decides at the doors.
 . "$(dirname "$0")/gh.sh"
 need curl /usr/bin/python3
@@ -159,7 +160,13 @@ json 'd["loss"] == 0'
 expect 0 fsck --verify
 expect 1 fsck -D /nowhere
 gh_stop || exit 1
-expect 0 fsck --verify --json # nobody serves it
+if [ "${TEST_METADATA:-}" = postgresql ]; then
+	expect 1 fsck --json # the folder alone does not tell where its metadata is
+	says '-c FILE'
+	expect 0 fsck --verify --json -c "$TOP/gatehouse.conf"
+else
+	expect 0 fsck --verify --json # nobody serves it
+fi
 json 'd["loss"] == 0'
 expect 1 fsck -D "$TOP"
 [ ! -e "$TOP/run" ] || fail "fsck made something in a folder that is no data directory"

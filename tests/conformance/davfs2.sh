@@ -1,5 +1,6 @@
 #!/bin/bash
 # suite: default
+# metadata: sqlite postgresql:all
 # davfs2: the tree mounted as a file system, with its locks.
 . "$(dirname "$0")/gh.sh"
 need mount.davfs

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # suite: default
 # alone: yes
+# metadata: sqlite postgresql:all
 """One tenant floods a door with 64 connections, another asks gently: the neighbour is never refused and does not wait
 long, the queue keeps its bound, and who is refused is the one that floods, in the door's own words, with a time after which
 coming back works. Weights, caps and pools changed meanwhile are in force at once, and after a restart."""

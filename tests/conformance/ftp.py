@@ -3,6 +3,7 @@
 # and a day's work with Python's ftplib, seen from the other doors too.
 # suite: quick
 # sanitizers: asan
+# metadata: sqlite postgresql
 import ftplib
 import io
 import os

@@ -3,6 +3,7 @@
 # and passive.
 # suite: default
 # sanitizers: asan
+# metadata: sqlite postgresql:all
 . "$(dirname "$0")/gh.sh"
 need curl cmp
 gh_start

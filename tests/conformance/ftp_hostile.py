@@ -2,6 +2,7 @@
 # suite: default
 # sanitizers: asan
 # timeout: 600
+# metadata: sqlite postgresql:all
 """What was sent to other FTP servers to break them, and what we answer. Function names begin with the number of the
 case in the list of hostile inputs. After each the server is alive, the file that was there is there, and nobody else
 noticed."""

@@ -12,10 +12,13 @@ kills it, starts it again. Used by every Python test of tests/conformance, tests
     sys.exit(t.done())
 
 Exit status of a test: 0 passed, 1 failed, 77 skipped (gh.skip says why). Only the standard library is used.
+TEST_METADATA=postgresql puts the metadata into a database of its own on the cluster of the run (pglib.py), unless the
+configuration says something else about it. Two Servers on the same data directory are on the same database.
 GH_KEEP=1 leaves the data directory and its log behind. GH_SLOW=N multiplies every waiting time (sanitizers).
 """
 import base64
 import ftplib
+import hashlib
 import http.client
 import json
 import os
@@ -29,6 +32,7 @@ import threading
 import time
 
 PASSWORD = 'correct horse 9'
+METADATA = os.environ.get('TEST_METADATA') or 'sqlite'
 SLOW = float(os.environ.get('GH_SLOW', '1'))
 
 
@@ -195,6 +199,7 @@ class Server:
         self.env = dict(os.environ, GATEHOUSE_ADMIN_PASSWORD=PASSWORD, **(env or {}))
         self.log_path = os.path.join(self.top, 'serve.log')
         self.proc = None
+        self.cluster = None  # where its metadata is, if that is not a file
         self.addresses = {}
         self.clients = {}
         if config is not None:
@@ -209,11 +214,51 @@ class Server:
                 self.close()
                 raise
 
+    # ---- metadata in PostgreSQL ----
+
+    def database(self):
+        """The name of this data directory's database."""
+        return 'gh_' + hashlib.sha256(os.path.realpath(self.data).encode()).hexdigest()[:16]
+
+    def _choose_metadata(self):
+        """Adds the database to the configuration that this server is about to be started with."""
+        if METADATA != 'postgresql':
+            return
+        import pglib
+        if '-c' in self.args:
+            path = self.args[self.args.index('-c') + 1]
+        else:
+            path = os.path.join(self.top, 'gatehouse.conf')
+            self.args += ['-c', path]
+        text = ''
+        if os.path.exists(path):
+            with open(path) as f:
+                text = f.read()
+        if any(line.startswith(('metadata:', 'postgresql:')) for line in text.splitlines()):
+            return
+        self.cluster = pglib.shared()
+        if not self.cluster.sql("SELECT 1 FROM pg_database WHERE datname = '%s'" % self.database(), 'postgres'):
+            self.cluster.database(self.database())
+        with open(path, 'a') as f:
+            f.write('%smetadata: postgresql\npostgresql:\n  conninfo: "%s"\n' % (
+                '' if not text or text.endswith('\n') else '\n', self.cluster.conninfo_of(self.database())))
+
+    def sql(self, text):
+        """Asks the metadata's database directly, whichever it is: lines, columns with | between."""
+        if self.cluster:
+            return self.cluster.sql(text, self.database())
+        import sqlite3
+        with sqlite3.connect(os.path.join(self.data, 'meta.db')) as c:
+            rows = c.execute(text).fetchall()
+        c.close()
+        return '\n'.join('|'.join('' if v is None else str(v) for v in row) for row in rows)
+
     # ---- life ----
 
     def start(self, wait_s=20):
         """Start and wait until it is ready; again after stop or kill9 on the same data."""
         assert self.proc is None
+        self._choose_metadata()
         ready = os.path.join(self.data, 'run', 'addresses.json')
         if os.path.exists(ready):
             os.unlink(ready)
@@ -286,6 +331,8 @@ class Server:
                 print('kept: %s' % self.top)
             elif self.own_data:
                 shutil.rmtree(self.top, ignore_errors=True)
+                if self.cluster:
+                    self.cluster.sql('DROP DATABASE IF EXISTS %s WITH (FORCE)' % self.database(), 'postgres')
         if status not in (0, None):
             raise RuntimeError('serve ended with status %d:\n%s' % (status, log[-6000:]))
         for word in ('ERROR: AddressSanitizer', 'runtime error:', 'WARNING: ThreadSanitizer', 'LeakSanitizer'):

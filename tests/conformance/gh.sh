@@ -8,6 +8,7 @@
 #     fail "what went wrong"            # says it and exits 1
 #     skip "why"                        # exits 77
 #
+# TEST_METADATA=postgresql: on a database of its own, unless gh_start is given a configuration; see gh.py.
 # GH_KEEP=1 leaves the data and the log behind; GH_SLOW=N multiplies waiting times.
 set -u
 PASSWORD='correct horse 9'
@@ -38,6 +39,7 @@ gh_at_exit() {
 	if [ -n "${GH_KEEP:-}" ]; then
 		echo "kept: $TOP"
 	elif [ -n "$TOP" ]; then
+		[ ! -d "$TOP/pg" ] || sh "$HERE/../lib/pgcluster.sh" stop "$TOP/pg"
 		rm -rf "$TOP"
 	fi
 	exit $status
@@ -45,11 +47,30 @@ gh_at_exit() {
 trap gh_at_exit EXIT
 trap 'exit 1' INT TERM
 
+# A configuration that names an empty database on the cluster of the run, or on one of this test's own.
+gh_database() {
+	local pgcluster=$HERE/../lib/pgcluster.sh conninfo cluster=${TEST_POSTGRESQL:-$TOP/pg} status=0
+	chmod 755 "$TOP" # the server belongs to somebody else
+	[ -n "${TEST_POSTGRESQL:-}" ] || sh "$pgcluster" start "$cluster" >"$TOP/pg.log" || status=$?
+	[ $status -ne 77 ] || skip "PostgreSQL's server is not installed"
+	[ $status -eq 0 ] || fail "the cluster does not start"
+	conninfo=$(sh "$pgcluster" database "$cluster" "gh_sh_$$") || fail "no database"
+	printf 'metadata: postgresql\npostgresql:\n  conninfo: "%s"\n' "$conninfo" >"$TOP/gatehouse.conf"
+}
+
 # gh_start [ARGUMENT...]: serve with these; again after gh_stop or gh_kill9 on the same data.
 gh_start() {
 	[ -n "$TOP" ] || TOP=$(mktemp -d "${TMPDIR:-/tmp}/gatehouse-test-XXXXXX")
 	DATA=$TOP/data
 	rm -f "$DATA/run/addresses.json"
+	if [ "${TEST_METADATA:-}" = postgresql ]; then
+		case " $* " in
+		*" -c "*) ;;
+		*)
+			[ -f "$TOP/gatehouse.conf" ] || gh_database
+			set -- "$@" -c "$TOP/gatehouse.conf" ;;
+		esac
+	fi
 	(cd "$TOP" && exec env GATEHOUSE_ADMIN_PASSWORD="$PASSWORD" "$GATEHOUSE" serve -D "$DATA" --http 127.0.0.1:0 \
 		--ftp 127.0.0.1:0 --admin 127.0.0.1:0 "$@" </dev/null >>"$TOP/serve.log" 2>&1) &
 	GH_PID=$!

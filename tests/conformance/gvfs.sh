@@ -1,5 +1,6 @@
 #!/bin/bash
 # suite: default
+# metadata: sqlite postgresql:all
 # gvfs, as GNOME's file manager uses it: mount, list, copy both ways, rename, remove.
 . "$(dirname "$0")/gh.sh"
 need gio dbus-run-session

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # suite: default
 # sanitizers: asan
+# metadata: sqlite postgresql:all
 """Hostile XML, If headers, locks and depths over WebDAV: T-30 to T-37 of the list of what broke other servers."""
 import os
 import re

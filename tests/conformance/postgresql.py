@@ -19,44 +19,9 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import gh
+import pglib
 
-SCRIPT = os.path.join(os.environ.get('GATEHOUSE_SOURCE', '.'), 'tests', 'lib', 'pgcluster.sh')
 t = gh.Checks()
-
-
-class Cluster:
-    def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix='gh-pg-')
-        self.conninfo = ''
-        self.start()
-
-    def start(self, *settings):
-        p = subprocess.run(['sh', SCRIPT, 'start', self.dir, *settings], stdout=subprocess.PIPE, text=True)
-        if p.returncode == 77:
-            shutil.rmtree(self.dir)
-            gh.skip("PostgreSQL's server is not installed")
-        if p.returncode:
-            raise RuntimeError('the cluster does not start')
-        self.conninfo = p.stdout.strip()
-
-    def stop(self):
-        subprocess.run(['sh', SCRIPT, 'stop', self.dir], check=True, stdout=subprocess.DEVNULL)
-
-    def sql(self, text, db='gatehouse'):
-        p = subprocess.run(['psql', '-h', self.dir, '-U', 'gatehouse', '-d', db, '-Atqc', text], text=True,
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        if p.returncode:
-            raise RuntimeError(p.stderr)
-        return p.stdout.strip()
-
-    def database(self, name):
-        """A new empty database; its conninfo."""
-        self.sql('CREATE DATABASE ' + name, 'postgres')
-        return self.conninfo.replace('dbname=gatehouse', 'dbname=' + name)
-
-    def close(self):
-        self.stop()
-        shutil.rmtree(self.dir, ignore_errors=True)
 
 
 def config(conninfo, *more):
@@ -410,7 +375,7 @@ def bad_starts(pg):
 
 
 gh.need('psql')
-pg = Cluster()
+pg = pglib.Cluster()
 try:
     with gh.Server(config=config(pg.conninfo)) as s:
         days_work(s)

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # suite: default
+# metadata: sqlite postgresql
 """Limits of tenants and users: eight clients at three doors stop exactly at the limit, kill -9 leaks nothing, and each
 limit sounds right at each door, for those that it bounds and for nobody else."""
 import ftplib

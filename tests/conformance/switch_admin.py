@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # suite: default
 # timeout: 120
+# metadata: sqlite postgresql
 """The switchboard as an administrator works it: words of the command line, dry runs that count, what is refused and why,
 the audit trail, rules that end by themselves, a connection that is lost in the middle; live sessions and uploads listed
 and ended; sessions that end with the password they were opened with."""

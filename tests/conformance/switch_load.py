@@ -2,6 +2,7 @@
 # suite: default
 # sanitizers: asan tsan
 # timeout: 240
+# metadata: sqlite postgresql:all
 """Rules toggled every 100 ms while every door is busy: ten seconds, a minute in the run of everything. Nothing crashes,
 nothing leaks, every answer is one that a door has for a refusal, what was acknowledged is stored, and afterwards all is as
 it was before."""
@@ -216,7 +217,8 @@ def main():
             if isinstance(c, HttpClient):
                 c.conn.close()
         t.ok(until(lambda: must(server, 'session.list')['items'] == [], 10), 'no session is left in the register')
-        t.ok(until(lambda: descriptors(server) <= before + 2, 10), 'no descriptor is left',
+        more = 2 if gh.METADATA == 'sqlite' else 2 + 8  # the pool of readers is made as it is needed
+        t.ok(until(lambda: descriptors(server) <= before + more, 10), 'no descriptor is left',
              '%d, %d before' % (descriptors(server), before))
         grown = memory_kib(server) - warm
         t.ok(not PLAIN or grown < 24 << 10, 'memory does not grow with time', '%d KiB' % grown)

@@ -4,6 +4,8 @@
 #
 #   pgcluster.sh start DIR [NAME=VALUE...]   makes it if it is not there; prints its conninfo. Settings are added
 #   pgcluster.sh stop DIR                    at once, as in a crash of the server
+#   pgcluster.sh database DIR NAME           an empty database in the cluster that runs there, if it is not there yet
+#                                            prints its conninfo
 #
 # Exit status 77: PostgreSQL is not installed. fsync is off unless a setting turns it on: a test's data need not outlive
 # the machine.
@@ -32,6 +34,14 @@ if [ "$verb" = stop ]; then
 	exit
 fi
 
+if [ "$verb" = database ]; then
+	cd /
+	psql -h "$dir" -U gatehouse -d postgres -Atqc "SELECT 1 FROM pg_database WHERE datname = '$1'" | grep -q 1 ||
+		"$bin/createdb" -h "$dir" -U gatehouse "$1"
+	echo "host=$dir user=gatehouse dbname=$1"
+	exit
+fi
+
 options="-c listen_addresses= -c unix_socket_directories=$dir -c fsync=off -c shared_buffers=32MB -c max_connections=100"
 for setting; do
 	options="$options -c $setting"
@@ -44,6 +54,10 @@ made=
 if [ ! -d "$dir/data" ]; then
 	as "$bin/initdb" -D "$dir/data" -A trust -U gatehouse --no-sync -E UTF8 --locale=C >"$dir/initdb.log" 2>&1
 	made=yes
+fi
+if [ -z "$made" ] && "$bin/pg_isready" -q -h "$dir"; then
+	echo "host=$dir user=gatehouse dbname=gatehouse"
+	exit
 fi
 # After a kill the lock file stays until the server's children are gone.
 tries=0

@@ -2,6 +2,7 @@
 # suite: default
 # alone: yes
 # sanitizers: asan
+# metadata: sqlite postgresql:all
 """Ending, reloading and idling under load.
 
   * SIGTERM under load ends within the drain time with status 0; a transfer that can end does; what was acknowledged
