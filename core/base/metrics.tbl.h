@@ -10,7 +10,7 @@ X(LATENCY, "request_seconds", HISTOGRAM, "door", "internal webdav ftp rest web a
 X(FASTPATH, "fastpath_total", COUNTER, "path", "loop worker", "Operations completed on the loop, and those handed to a worker.")
 X(CONNECTIONS, "connections", GAUGE, "door", "internal webdav ftp rest web admin", "Open client connections (HTTP counts under webdav).")
 X(ACCEPTED, "connections_accepted_total", COUNTER, "door", "internal webdav ftp rest web admin", "Connections accepted.")
-X(DOORSTEP_REFUSED, "connections_refused_total", COUNTER, "reason", "address_limit total_limit descriptors", "Connections closed before a byte was read.")
+X(DOORSTEP_REFUSED, "connections_refused_total", COUNTER, "reason", "address_limit total_limit descriptors proxy_header", "Connections closed before a byte was given to their door.")
 X(DEADLINES, "deadlines_total", COUNTER, "phase", "header body total suspended idle", "Connections cut by a deadline.")
 X(GUARD_REFUSED, "http_guard_refused_total", COUNTER, NULL, NULL, "HTTP requests that the request guard refused.")
 X(BYTES_IN, "bytes_received_total", COUNTER, "door", "internal webdav ftp rest web admin", "Content bytes received in uploads.")

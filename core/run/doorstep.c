@@ -5,6 +5,8 @@
  * thread alone changes. When the process has no descriptor left, accept fails and the socket stays readable: the step
  * gives up the descriptor that it keeps in reserve, takes the connection with it, closes it, takes the reserve back and
  * looks away for a while, so that neither the client waits for nothing nor the loop spins.
+ *
+ * A balancer's connection is an arrival of its step until its header is there; shutting the step ends its arrivals.
  */
 #include "core/run/doorstep.h"
 
@@ -22,6 +24,7 @@
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 #include "core/run/loop_impl.h"
+#include "core/run/preface.h"
 #include "core/run/tickets.h"
 
 enum {
@@ -34,7 +37,7 @@ enum {
 };
 
 /* Label values of GH_M_DOORSTEP_REFUSED. */
-enum { REFUSED_ADDRESS, REFUSED_TOTAL, REFUSED_DESCRIPTORS };
+enum { REFUSED_ADDRESS, REFUSED_TOTAL, REFUSED_DESCRIPTORS, REFUSED_HEADER };
 
 struct door {
 	struct door *next;
@@ -51,6 +54,16 @@ struct step {
 	int fd, reserve_fd;
 	struct gh_io io;
 	struct gh_timer pause;
+	struct arrival *arrivals;
+};
+
+struct arrival {
+	struct preface preface; /* first: its callback gets no more */
+	struct arrival *next, **link;
+	struct step *step;
+	int fd;
+	struct gh_peer balancer;
+	struct gh_ticket *ticket;
 };
 
 struct gh_doorstep {
@@ -58,6 +71,7 @@ struct gh_doorstep {
 	unsigned loop_count;
 	unsigned fd_ceiling; /* a descriptor from here on is one of the reserve */
 	bool full_waits;
+	struct gh_nets trusted;
 	struct tickets *tickets;
 	struct door *doors;
 	struct step *steps;
@@ -146,34 +160,135 @@ static void step_shed(struct step *s, int err)
 	step_pause(s, PAUSE_MS);
 }
 
-static void step_admit(struct step *s, int fd, const struct sockaddr *sa, socklen_t len)
+static void refused(enum ticket_refusal refusal)
 {
 	static const unsigned label_of[] = {
 		[TICKET_ADDRESS_LIMIT] = REFUSED_ADDRESS,
 		[TICKET_TOTAL_LIMIT] = REFUSED_TOTAL,
 		[TICKET_NO_MEMORY] = REFUSED_DESCRIPTORS,
 	};
-	struct door *door = s->door;
+
+	gh_metric_add(GH_M_DOORSTEP_REFUSED, label_of[refusal], 1);
+}
+
+static void hand_over(struct step *s, int fd, const struct gh_peer *peer, struct gh_ticket *ticket)
+{
+	gh_metric_add(GH_M_ACCEPTED, s->door->label, 1);
+	s->door->fn(s->door->door, s->loop, fd, peer, ticket);
+}
+
+/* ---- balancers ---- */
+
+static void arrival_free(struct arrival *a)
+{
+	preface_stop(&a->preface);
+	if (a->next)
+		a->next->link = a->link;
+	*a->link = a->next;
+	if (a->fd >= 0)
+		close(a->fd);
+	gh_ticket_return(&a->ticket);
+	free(a);
+}
+
+static void header_failed(const struct arrival *a, enum gh_status st)
+{
+	if (st == GH_GONE && !a->preface.have)
+		return; /* without a word: how many balancers ask whether somebody listens */
+	gh_metric_add(GH_M_DOORSTEP_REFUSED, REFUSED_HEADER, 1);
+	gh_log(GH_LOG_WARN, "proxy_header", "peer=%s why=%s", a->balancer.text,
+	       st == GH_INVALID ? "malformed" : st == GH_DEADLINE ? "late" : "gone");
+}
+
+/* Now the client is known. false: it has too many already. */
+static bool arrival_name(struct arrival *a, const struct proxy_header *h, struct gh_peer *ret)
+{
+	enum ticket_refusal refusal;
+
+	*ret = a->balancer;
+	if (!h->addressed)
+		return true;
+	gh_peer_init(ret, (const struct sockaddr *)&h->from, h->addr_len);
+	ret->proxied = true;
+	ret->reached = h->to;
+	refusal = ticket_name(a->ticket, (const struct sockaddr *)&h->from);
+	if (refusal != TICKET_GIVEN)
+		refused(refusal);
+	return refusal == TICKET_GIVEN;
+}
+
+static void arrived(struct preface *p, enum gh_status st, const struct proxy_header *h)
+{
+	struct arrival *a = (struct arrival *)p;
+	struct step *s = a->step;
+	struct gh_ticket *ticket;
+	struct gh_peer peer;
+	int fd = -1;
+
+	if (st != GH_OK)
+		header_failed(a, st);
+	else if (arrival_name(a, h, &peer))
+		fd = a->fd;
+	if (fd < 0) {
+		arrival_free(a);
+		return;
+	}
+	ticket = a->ticket;
+	a->fd = -1;
+	a->ticket = NULL;
+	arrival_free(a);
+	hand_over(s, fd, &peer, ticket);
+}
+
+/* Takes the socket and the ticket. */
+static void arrival_begin(struct step *s, int fd, const struct gh_peer *balancer, struct gh_ticket *ticket)
+{
+	struct arrival *a = malloc(sizeof(*a));
+
+	if (!a || preface_start(&a->preface, s->loop, fd, arrived) != GH_OK) {
+		refused(TICKET_NO_MEMORY);
+		free(a);
+		close(fd);
+		gh_ticket_return(&ticket);
+		return;
+	}
+	a->next = s->arrivals;
+	a->link = &s->arrivals;
+	if (a->next)
+		a->next->link = &a->next;
+	s->arrivals = a;
+	a->step = s;
+	a->fd = fd;
+	a->balancer = *balancer;
+	a->ticket = ticket;
+}
+
+static void step_admit(struct step *s, int fd, const struct sockaddr *sa, socklen_t len)
+{
+	struct gh_doorstep *d = s->door->doorstep;
+	bool balancer = gh_nets_have(&d->trusted, sa);
 	enum ticket_refusal refusal;
 	struct gh_ticket *ticket;
 	struct gh_peer peer;
 	int one = 1;
 
-	if ((unsigned)fd >= door->doorstep->fd_ceiling) {
-		gh_metric_add(GH_M_DOORSTEP_REFUSED, REFUSED_DESCRIPTORS, 1);
+	if ((unsigned)fd >= d->fd_ceiling) {
+		refused(TICKET_NO_MEMORY);
 		close(fd);
 		return;
 	}
-	refusal = tickets_take(door->doorstep->tickets, sa, door->label, &ticket);
+	refusal = tickets_take(d->tickets, balancer ? NULL : sa, s->door->label, &ticket);
 	if (refusal != TICKET_GIVEN) {
-		gh_metric_add(GH_M_DOORSTEP_REFUSED, label_of[refusal], 1);
+		refused(refusal);
 		close(fd);
 		return;
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* fails only for a socket that is dead already */
 	gh_peer_init(&peer, sa, len);
-	gh_metric_add(GH_M_ACCEPTED, door->label, 1);
-	door->fn(door->door, s->loop, fd, &peer, ticket);
+	if (balancer)
+		arrival_begin(s, fd, &peer, ticket);
+	else
+		hand_over(s, fd, &peer, ticket);
 }
 
 /* True: look for another one. accept reports errors that the connection had while it waited (accept(2)). */
@@ -245,6 +360,8 @@ static enum gh_status step_end(struct step *s)
 {
 	gh_timer_cancel(&s->pause);
 	gh_io_fini(&s->io);
+	while (s->arrivals)
+		arrival_free(s->arrivals);
 	if (s->fd >= 0)
 		close(s->fd);
 	if (s->reserve_fd >= 0)
@@ -443,6 +560,8 @@ enum gh_status gh_doorstep_new(struct gh_loop **loops, unsigned loop_count, cons
 		lim.reserve_fds = descriptors / 4;
 	d->fd_ceiling = descriptors - lim.reserve_fds;
 	d->full_waits = lim.full_waits;
+	if (lim.trusted)
+		d->trusted = *lim.trusted;
 	d->tickets = tickets_new(lim.per_address ? lim.per_address : DEFAULT_PER_ADDRESS,
 				 lim.total ? lim.total : d->fd_ceiling);
 	d->loops = malloc(loop_count * sizeof(struct gh_loop *));

@@ -1,7 +1,11 @@
 /* The doorstep: accepts for every door, on every loop (SO_REUSEPORT, one listen socket per loop), counts connections
  * per address (IPv4 address, IPv6 /64) and in total, keeps a reserve of descriptors so that accept never spins, then
- * gives the socket to its door. Before a byte is read only limits and exhaustion close. (PROXY protocol and TLS come
- * in between accept and hand-over; this is their place.)
+ * gives the socket to its door. Before a byte is read only limits and exhaustion close. (TLS comes in between accept and
+ * hand-over; this is its place.)
+ *
+ * A connection from a trusted network is a balancer's: it has to begin with a PROXY header (proxy.h), which is read here,
+ * without blocking and with a deadline. It is counted in the total meanwhile, and under nobody's address; then under the
+ * client's, which is the peer that the door gets. From any other network the header is never looked for.
  *
  * The per-address count is one table for the process, striped by address; a door returns its ticket when its
  * connection ends, from any thread.
@@ -13,12 +17,15 @@
 #include <sys/socket.h>
 
 #include "core/run/loop.h"
+#include "core/run/nets.h"
 
-struct gh_peer {
+struct gh_peer { /* the client, also where a balancer connected for it */
 	struct sockaddr_storage addr;
 	socklen_t addr_len;
 	char text[INET6_ADDRSTRLEN]; /* v4-mapped v6 shown as v4 */
 	uint16_t port;
+	bool proxied;                   /* a balancer said so; then */
+	struct sockaddr_storage reached; /* where the client connected to: the balancer's address, not ours */
 };
 
 struct gh_ticket; /* one counted connection */
@@ -34,6 +41,7 @@ struct gh_doorstep_limits {
 	/* Above the total nobody is closed, they wait in the kernel's queue in the order they came: for a door that makes
 	 * room by itself, and where the last to come may be the one that matters. With one loop. */
 	bool full_waits;
+	const struct gh_nets *trusted; /* from there balancers connect; copied; NULL = none */
 };
 
 struct gh_doorstep;
@@ -45,7 +53,8 @@ GH_MUST_CHECK enum gh_status gh_doorstep_new(struct gh_loop **loops, unsigned lo
 GH_MUST_CHECK enum gh_status gh_doorstep_listen(struct gh_doorstep *d, const char *addr, unsigned door_label,
 						gh_accept_fn *fn, void *door, char *ret_addr, char *err,
 						unsigned err_len);
-void gh_doorstep_shut(struct gh_doorstep *d); /* stop accepting; posts to the loops; returns when all have done it */
+/* Stop accepting, and close what has not told its PROXY header yet; posts to the loops; returns when all have done it. */
+void gh_doorstep_shut(struct gh_doorstep *d);
 unsigned gh_doorstep_open(const struct gh_doorstep *d); /* connections that hold a ticket */
 void gh_doorstep_free(struct gh_doorstep **d);
 /* Parses "ADDR:PORT" as above into ss; GH_INVALID. */

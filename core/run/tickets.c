@@ -37,7 +37,7 @@ struct tickets {
 
 struct gh_ticket {
 	struct tickets *table;
-	struct address *address;
+	struct address *address; /* NULL: not named */
 	unsigned chain, door_label;
 };
 
@@ -116,8 +116,9 @@ static enum ticket_refusal address_take(struct address **chain, const unsigned c
 	return TICKET_GIVEN;
 }
 
-static enum ticket_refusal ticket_fill(struct tickets *t, const struct sockaddr *sa, struct gh_ticket *ticket)
+enum ticket_refusal ticket_name(struct gh_ticket *ticket, const struct sockaddr *sa)
 {
+	struct tickets *t = ticket->table;
 	enum ticket_refusal refusal;
 	unsigned char key[16];
 	struct stripe *s;
@@ -125,7 +126,6 @@ static enum ticket_refusal ticket_fill(struct tickets *t, const struct sockaddr 
 
 	key_of(sa, key);
 	hash = gh_siphash(&t->sipkey, key, sizeof(key));
-	ticket->table = t;
 	ticket->chain = hash / STRIPES % CHAINS;
 	s = &t->stripe[hash % STRIPES];
 	pthread_mutex_lock(&s->lock);
@@ -142,8 +142,11 @@ enum ticket_refusal tickets_take(struct tickets *t, const struct sockaddr *sa, u
 
 	if (atomic_fetch_add(&t->out, 1) >= t->total)
 		refusal = TICKET_TOTAL_LIMIT;
-	if (refusal == TICKET_GIVEN)
-		refusal = ticket_fill(t, sa, ticket);
+	if (refusal == TICKET_GIVEN) {
+		ticket->table = t;
+		if (sa)
+			refusal = ticket_name(ticket, sa);
+	}
 	if (refusal != TICKET_GIVEN) {
 		atomic_fetch_sub(&t->out, 1);
 		free(ticket);
@@ -156,24 +159,28 @@ enum ticket_refusal tickets_take(struct tickets *t, const struct sockaddr *sa, u
 	return TICKET_GIVEN;
 }
 
-void gh_ticket_return(struct gh_ticket **ticket)
+static void address_return(struct address *a, struct stripe *s, unsigned chain)
 {
-	struct gh_ticket *t = *ticket;
-	struct address *a, **p;
-	struct stripe *s;
+	struct address **p;
 
-	if (!t)
-		return;
-	a = t->address;
-	s = &t->table->stripe[a->stripe];
 	pthread_mutex_lock(&s->lock);
 	if (--a->count == 0) {
-		for (p = &s->chain[t->chain]; *p != a; p = &(*p)->next)
+		for (p = &s->chain[chain]; *p != a; p = &(*p)->next)
 			;
 		*p = a->next;
 		free(a);
 	}
 	pthread_mutex_unlock(&s->lock);
+}
+
+void gh_ticket_return(struct gh_ticket **ticket)
+{
+	struct gh_ticket *t = *ticket;
+
+	if (!t)
+		return;
+	if (t->address)
+		address_return(t->address, &t->table->stripe[t->address->stripe], t->chain);
 	gh_metric_add(GH_M_CONNECTIONS, t->door_label, -1);
 	atomic_fetch_sub(&t->table->out, 1);
 	tickets_unref(t->table);

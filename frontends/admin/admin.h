@@ -50,6 +50,7 @@ struct admin_listener_config {
 	const char *(*not_ready)(struct gh_core *core);
 	enum gh_status (*run)(const char *op, struct control_call *call); /* control_run, or a test's own */
 	const char *host_names;            /* the console is also reached by these; comma between them; NULL = none */
+	const struct gh_nets *trusted;     /* gh_doorstep_limits; used by open only */
 	uint64_t session_idle_ms, session_ms; /* 0 = 30 minutes, 12 hours */
 	unsigned threads;                  /* calls at once; 0 = 4 */
 };

@@ -75,7 +75,8 @@ static enum gh_status door_make(struct admin_listener *l, char *ret_addr, char *
 	const struct gh_doorstep_limits limits = { .per_address = CONNECTIONS_MAX,
 						   .total = CONNECTIONS_MAX,
 						   .reserve_fds = RESERVE_FDS,
-						   .full_waits = true };
+						   .full_waits = true,
+						   .trusted = l->cfg.trusted };
 	enum gh_status st;
 
 	l->env = (struct fe_env){
@@ -107,6 +108,7 @@ static enum gh_status make(struct admin_listener *l, char *ret_addr, char *err)
 		st = door_make(l, ret_addr, err);
 	if (st == GH_OK)
 		st = gh_loop_start(l->loop);
+	l->cfg.trusted = NULL; /* the caller's */
 	l->running = st == GH_OK;
 	return st;
 }

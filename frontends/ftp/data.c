@@ -5,7 +5,8 @@
  *   any -> NONE by ftp_data_close; one data connection serves one transfer (RFC 959, mode S)
  *
  * Only the control connection's peer may be at the other end, in both directions (RFC 2577): what another connects to a
- * listener is shut at once and the listener stays; what another is named in PORT is refused. */
+ * listener is shut at once and the listener stays; what another is named in PORT is refused. Where a balancer connects, it
+ * has to say for whom (core/run/preface.h), one at a time; whom it names is compared. */
 #include "frontends/ftp/ftp.h"
 
 #include <arpa/inet.h>
@@ -13,10 +14,12 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/base/hash.h"
+#include "core/run/preface.h"
 #include "frontends/ftp/parse.h"
 
 #define BACKLOG 8
@@ -27,11 +30,31 @@ bool ftp_data_set(const struct ftp_session *s)
 	return s->data.state != FTP_D_NONE;
 }
 
+/* A connection on the listener that has yet to say for whom it is. */
+struct ftp_guest {
+	struct preface preface; /* first: its callback gets no more */
+	struct ftp_session *session;
+	int fd;
+};
+
+/* Its socket is the caller's. */
+static int guest_drop(struct ftp_data *d)
+{
+	int fd = d->guest->fd;
+
+	preface_stop(&d->guest->preface);
+	free(d->guest);
+	d->guest = NULL;
+	return fd;
+}
+
 void ftp_data_close(struct ftp_session *s, bool reset)
 {
 	struct ftp_data *d = &s->data;
 
 	gh_timer_cancel(&d->timer);
+	if (d->guest)
+		close(guest_drop(d));
 	if (d->fd >= 0) {
 		gh_io_fini(&d->io);
 		if (reset && d->state == FTP_D_OPEN) {
@@ -104,20 +127,63 @@ static void take_connection(struct ftp_session *s, int fd)
 		ftp_transfer_unconnected(s, "The data connection could not be opened.");
 }
 
+/* The listener cannot be watched any more. */
+static void listener_lost(struct ftp_session *s, const char *why)
+{
+	bool wanted = s->data.wanted;
+
+	ftp_data_close(s, false);
+	if (wanted)
+		ftp_transfer_unconnected(s, why);
+}
+
+static void guest_told(struct preface *p, enum gh_status st, const struct proxy_header *h)
+{
+	struct ftp_session *s = ((struct ftp_guest *)p)->session;
+	int fd = guest_drop(&s->data);
+
+	if (st == GH_OK && h->addressed && ftp_same_host(&h->from, &s->peer.addr)) {
+		take_connection(s, fd);
+	} else {
+		close(fd);
+		if (gh_io_want(&s->data.io, GH_IO_READ) != GH_OK)
+			listener_lost(s, "The data connection could not be opened.");
+	}
+	ftp_settle(s);
+}
+
+/* Nobody else is let in while one is asked: the listener's time bounds that too. */
+static void guest_ask(struct ftp_session *s, int fd)
+{
+	struct ftp_guest *g = calloc(1, sizeof(*g));
+
+	if (!g || preface_start(&g->preface, s->loop, fd, guest_told) != GH_OK) {
+		free(g);
+		close(fd);
+		return;
+	}
+	g->session = s;
+	g->fd = fd;
+	s->data.guest = g;
+	if (gh_io_want(&s->data.io, 0) != GH_OK)
+		listener_lost(s, "The data connection could not be opened.");
+}
+
 static void accept_one(struct ftp_session *s)
 {
 	struct sockaddr_storage from;
 	socklen_t len = sizeof(from);
-	bool wanted = s->data.wanted;
 	int fd = accept4(s->data.fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd < 0) {
 		if (errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
 			return; /* nobody there any more */
 		/* Without a descriptor the listener would be ready for ever. */
-		ftp_data_close(s, false);
-		if (wanted)
-			ftp_transfer_unconnected(s, "Too many open connections.");
+		listener_lost(s, "Too many open connections.");
+		return;
+	}
+	if (gh_nets_have(&s->door->trusted, (const struct sockaddr *)&from)) {
+		guest_ask(s, fd);
 		return;
 	}
 	if (!ftp_same_host(&from, &s->peer.addr)) {
@@ -161,7 +227,7 @@ static int listen_any(const struct ftp_session *s, struct sockaddr_storage *sa)
 	return -1;
 }
 
-/* Listens on the address the client reached us at. 0 = failed. */
+/* Listens on the address that the control connection has here. 0 = failed. */
 static unsigned listen_start(struct ftp_session *s)
 {
 	struct sockaddr_storage sa = s->local;
@@ -188,9 +254,15 @@ static unsigned listen_start(struct ftp_session *s)
 	return port;
 }
 
+/* Where the client has reached us: through a balancer that is the balancer. */
+static const struct sockaddr_storage *reached(const struct ftp_session *s)
+{
+	return s->peer.proxied ? &s->peer.reached : &s->local;
+}
+
 void ftp_cmd_pasv(struct ftp_session *s, char *arg, size_t len)
 {
-	struct sockaddr_storage shown = s->local;
+	struct sockaddr_storage shown = *reached(s);
 	const unsigned char *a;
 	unsigned port;
 
@@ -216,7 +288,7 @@ void ftp_cmd_pasv(struct ftp_session *s, char *arg, size_t len)
 
 void ftp_cmd_epsv(struct ftp_session *s, char *arg, size_t len)
 {
-	struct sockaddr_storage local = s->local;
+	struct sockaddr_storage local = *reached(s);
 	enum ftp_epsv what = ftp_parse_epsv(arg);
 	unsigned port;
 

@@ -49,8 +49,13 @@ static enum gh_status settings_read(struct fe_door *d, const struct fe_env *env,
 {
 	const char *ports = text_or(env, "ftp.passive_ports", "2200-2299");
 	const char *address = text_or(env, "ftp.passive_address", "");
-	char with_port[128];
+	char with_port[128], bad[80];
 	socklen_t len;
+
+	if (gh_nets_parse(text_or(env, "proxy.trusted", ""), &d->trusted, bad, sizeof(bad)) != GH_OK) {
+		snprintf(err, err_len, "proxy.trusted: \"%s\" is no address or network", bad);
+		return GH_INVALID;
+	}
 
 	if (ftp_parse_ports(ports, &d->passive_first, &d->passive_last) != GH_OK) {
 		snprintf(err, err_len, "ftp.passive_ports: \"%.40s\" is no port range; write it as 2200-2299", ports);

@@ -52,6 +52,7 @@ struct fe_door {
 	/* settings, constant after open */
 	unsigned passive_first, passive_last;
 	struct sockaddr_storage passive_address; /* ss_family 0: the control connection's own */
+	struct gh_nets trusted; /* from where balancers connect */
 	uint32_t idle_ms, login_ms, data_ms, stall_ms;
 	uint64_t min_rate; /* bytes a second */
 	struct ftp_hall *halls;
@@ -69,6 +70,7 @@ struct ftp_data {
 	struct gh_io io;
 	struct gh_timer timer;      /* connect deadline, life of an unused listener, then the transfer's minimum rate */
 	struct sockaddr_storage to; /* DIAL: where to */
+	struct ftp_guest *guest;    /* LISTEN: a balancer that is asked for whom it connects */
 };
 
 enum ftp_kind { FTP_RETR, FTP_STOR, FTP_LIST, FTP_NLST, FTP_MLSD, FTP_STAT };

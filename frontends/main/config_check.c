@@ -115,6 +115,22 @@ static enum gh_status database_check(const struct config *c, size_t key, char *e
 	return meta_conninfo_check(conninfo, what) ? refuse(c, key, err, "%.280s", what) : GH_OK;
 }
 
+static enum gh_status trusted_check(const struct config *c, size_t key, char *err)
+{
+	struct gh_nets nets;
+	char bad[80];
+
+	switch (gh_nets_parse(config_text(c, config_keys[key].name), &nets, bad, sizeof(bad))) {
+	case GH_OK:
+		return GH_OK;
+	case GH_LIMIT:
+		return refuse(c, key, err, "has more than %d entries", NETS_MAX);
+	default:
+		return refuse(c, key, err, "\"%s\" is no address or network (10.0.0.7, 10.1.0.0/16, 2001:db8::/32), with nothing"
+			      " but zeros behind its prefix", bad);
+	}
+}
+
 enum gh_status config_check(const struct config *c, char *err)
 {
 	enum gh_status st = GH_OK;
@@ -135,6 +151,8 @@ enum gh_status config_check(const struct config *c, char *err)
 			st = place_check(c, i, err);
 		if (!st && !strcmp(k->name, "postgresql.conninfo"))
 			st = database_check(c, i, err);
+		if (!st && !strcmp(k->name, "proxy.trusted"))
+			st = trusted_check(c, i, err);
 		if (!st && !strcmp(k->name, "data") && !*text)
 			st = refuse(c, i, err, "may not be empty");
 		if (!st && !strcmp(k->name, "breaker.max") && config_number(c, k->name) < config_number(c, "breaker.base"))

@@ -40,6 +40,8 @@ X("admin.host_names", TEXT, "", 0, 0, RESTART, "names, with commas, by which bro
 X("admin.session_idle", DURATION, "30m", MIN, 30 * DAY, RESTART, "a console that is not used this long signs out")
 X("admin.session_max", DURATION, "12h", MIN, 30 * DAY, RESTART, "longest time that an operator stays signed in")
 
+X("proxy.trusted", TEXT, "", 0, 0, RESTART, "addresses and networks, with commas, of balancers, which begin each connection with a PROXY header; empty = none")
+
 X("limits.per_address", COUNT, "2048", 1, 1000000, RESTART, "connections from one IPv4 address or IPv6 /64")
 X("limits.total", COUNT, "0", 0, 10000000, RESTART, "connections at once; 0 = what the descriptor limit allows")
 X("limits.reserve_descriptors", COUNT, "64", 16, 65536, RESTART, "descriptors kept free for stores and logs")

@@ -179,12 +179,23 @@ static enum gh_status doors_open(struct serve *s, char *err)
 	return GH_OK;
 }
 
+/* What config_check has seen. */
+static struct gh_nets trusted(const struct serve *s)
+{
+	struct gh_nets nets = { 0 };
+	char bad[8];
+
+	return gh_nets_parse(config_text(s->config, "proxy.trusted"), &nets, bad, sizeof(bad)) ? (struct gh_nets){ 0 } : nets;
+}
+
 static enum gh_status doors_listen(struct serve *s, char *err)
 {
+	const struct gh_nets nets = trusted(s);
 	struct gh_doorstep_limits limits = {
 		.per_address = (unsigned)config_number(s->config, "limits.per_address"),
 		.total = (unsigned)config_number(s->config, "limits.total"),
 		.reserve_fds = (unsigned)config_number(s->config, "limits.reserve_descriptors"),
+		.trusted = &nets,
 	};
 	enum gh_status st;
 
@@ -258,12 +269,14 @@ static enum gh_status bootstrap(struct serve *s, char *err)
 
 static enum gh_status admin_listen(struct serve *s, char *err)
 {
+	const struct gh_nets nets = trusted(s);
 	const struct admin_listener_config lc = {
 		.address = config_text(s->config, "listen.admin"),
 		.core = s->house.core,
 		.not_ready = gh_core_not_ready,
 		.run = control_run,
 		.host_names = config_text(s->config, "admin.host_names"),
+		.trusted = &nets,
 		.session_idle_ms = (uint64_t)config_number(s->config, "admin.session_idle"),
 		.session_ms = (uint64_t)config_number(s->config, "admin.session_max"),
 	};

@@ -27,6 +27,7 @@ refused 3 'No such file' 'log:\n  level: info\n  path: /no/such/folder/x.log\n'
 refused 1 'no system user' 'user: nobody-of-that-name\n'
 refused 2 'given twice' 'drain: 1s\ndrain: 2s\n'
 refused 2 'no rule could name' "gateway:\\n  pod: $(printf 'p%.0s' {1..65})\\n"
+refused 2 'nothing but zeros' 'proxy:\n  trusted: 10.0.0.7, 10.0.0.1/8\n'
 refused 2 'ADDR:PORT' 'listen:\n  http: here\n'
 
 out=$("$GATEHOUSE" serve -c "$top/missing.conf" --check 2>&1) && fail "a missing file is taken"
