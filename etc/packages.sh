@@ -9,7 +9,7 @@ libutf8proc-dev libyaml-dev libxml2-dev libjansson-dev libargon2-dev libssl-dev"
 command -v npm >/dev/null 2>&1 || packages_build="$packages_build nodejs npm"
 
 # unit tests, sanitizers, real clients, a browser for the console
-packages_test="check postgresql fonts-dejavu-core python3 curl litmus cadaver lftp rclone util-linux binutils mandoc"
+packages_test="check postgresql haproxy fonts-dejavu-core python3 curl litmus cadaver lftp rclone util-linux binutils mandoc"
 
 # Ubuntu has Chromium as a snap only; there the console's test skips, if no other of its kind is installed.
 grep -qs '^ID=ubuntu' /etc/os-release || packages_test="$packages_test chromium"
