@@ -8,6 +8,8 @@
 #include "core/vfs.h"
 #include "policy/breaker.h"
 
+struct gateway; /* gateway.h */
+
 struct gh_core_config {
 	struct meta_store *meta;            /* borrowed, closed by the caller after the core */
 	const struct blob_ops *blob_ops;
@@ -28,6 +30,7 @@ struct gh_core_config {
 	uint32_t collect_grace_s;           /* default 3600 */
 	uint32_t event_days;                /* default 90 */
 	uint32_t quota_lease_ms;            /* life of a quota lease; default 30000 */
+	struct gateway *gateway;            /* on a shared store, else NULL; borrowed */
 	const char *folder;                 /* data directory, for the doctor; NULL = none */
 	struct { const char *host, *pod, *dc; } place; /* where this gateway is, for rules; NULL or "" = unknown */
 	const char *access_log;             /* file; "" = off, "-" = stderr */

@@ -11,6 +11,7 @@
 #include "core/base/log.h"
 #include "core/base/rcu.h"
 #include "core/control_house.h"
+#include "core/gateway.h"
 #include "core/live.h"
 #include "core/node_cache.h"
 #include "core/operators_work.h"
@@ -210,6 +211,8 @@ const char *gh_core_not_ready(struct gh_core *c)
 		return "stopping";
 	if (vfs_not_ready(c))
 		return vfs_not_ready(c);
+	if (c->cfg.gateway && gateway_not_ready(c->cfg.gateway))
+		return gateway_not_ready(c->cfg.gateway);
 	if (share_counts(c).waiting >= c->cfg.queue_max)
 		return "the queue for workers is full";
 	return NULL;

@@ -400,6 +400,39 @@ void meta_commit_later(struct meta_store *m, struct meta_call *c, struct meta_ba
 /* Returns when the committing thread has nothing to do, and has returned from every landed(). Blocks. */
 void meta_quiet(struct meta_store *m);
 
+/* ---- several gateways ---- */
+/* May other processes write to this store? Embedded: no, and nothing that follows is needed. */
+bool meta_is_shared(struct meta_store *m);
+#define META_GATEWAYS 1024
+struct meta_gateway {
+	unsigned slot;       /* 0 .. META_GATEWAYS-1, in every id that it makes */
+	uint64_t token;      /* random, of this run; 0: it is gone, and its slot rests for a while */
+	const char *name, *version;
+	int64_t started_us, expires_us;
+	bool alive; /* by the store's clock */
+};
+/* Takes a slot for g->name and g->token, for life_ms; predecessor: the token of a run of the same gateway that is known to
+ * be over, or 0. GH_EXISTS: a gateway of that name lives. GH_LIMIT: no slot is free. */
+GH_MUST_CHECK enum gh_status meta_gateway_join(struct meta_store *m, struct meta_call *c, struct meta_gateway *g,
+					       uint64_t predecessor, uint32_t life_ms);
+/* Lives on; all leases that it holds with it. GH_NOTFOUND: it has been taken for dead, and its slot was given away. */
+GH_MUST_CHECK enum gh_status meta_gateway_beat(struct meta_store *m, struct meta_call *c, unsigned slot, uint64_t token,
+					       uint32_t life_ms);
+GH_MUST_CHECK enum gh_status meta_gateway_leave(struct meta_store *m, struct meta_call *c, unsigned slot, uint64_t token);
+GH_MUST_CHECK enum gh_status meta_gateways(struct meta_store *m, struct meta_call *c, struct meta_gateway **ret,
+					   unsigned *ret_count);
+/* No batch is committed after that moment (monotonic; UINT64_MAX: no end), GH_DATABASE: who may have been taken for dead must
+ * not use ids that may have become another's. Any thread. */
+void meta_fence(struct meta_store *m, uint64_t until_ns);
+/* Something that one gateway does at a time, or has in the making: kind, and tenant and id or 0. GH_BUSY: another holds it.
+ * Taken again by its holder it is prolonged. */
+GH_MUST_CHECK enum gh_status meta_lease_take(struct meta_store *m, struct meta_call *c, const char *kind, uint64_t tenant,
+					     uint64_t id, uint64_t holder, uint32_t life_ms);
+GH_MUST_CHECK enum gh_status meta_lease_drop(struct meta_store *m, struct meta_call *c, const char *kind, uint64_t tenant,
+					     uint64_t id, uint64_t holder);
+/* Trees in the making: children of the trash root with such a lease are none of the walker's business. */
+#define META_LEASE_MAKING "making"
+
 /* ---- quotas ---- */
 /* Where an account stands: user 0 is the tenant as a whole. leased: the living leases but the asker's own. */
 struct meta_quota_books {

@@ -8,6 +8,8 @@
 #include "core/base/clock.h"
 #include "core/base/crash.h"
 #include "core/base/id.h"
+#include "core/base/log.h"
+#include "core/gateway.h"
 #include "core/two_places.h"
 #include "core/upkeep.h"
 
@@ -221,6 +223,21 @@ static enum gh_status copy_members(struct tree_copy *t, uint64_t from, uint64_t 
 	return GH_OK;
 }
 
+/* In this process the walker is kept out by a lock; others' walkers by a lease, which ends with this gateway. */
+static enum gh_status tree_mark(struct tree_copy *t, bool making)
+{
+	struct gh_core *c = t->w->req.core;
+	struct meta_call call = work_call(t->w);
+	if (!c->cfg.gateway || !t->root)
+		return GH_OK;
+	const uint64_t token = gateway_token(c->cfg.gateway), tenant = t->w->tenant->id;
+	if (making)
+		return ASK(c, SERVICE_METADATA, tenant,
+			   meta_lease_take(c->meta, &call, META_LEASE_MAKING, tenant, t->root, token, GATEWAY_LIFE_MS));
+	call.deadline_ns = 0;
+	return meta_lease_drop(c->meta, &call, META_LEASE_MAKING, tenant, t->root, token);
+}
+
 static enum gh_status insert_root(struct tree_copy *t, const struct two_places *b, struct meta_node *n)
 {
 	struct vfs_work *w = t->w;
@@ -236,7 +253,10 @@ static enum gh_status insert_root(struct tree_copy *t, const struct two_places *
 	n->key_len = (uint16_t)strlen(n->key);
 	const enum gh_status st = insert_copy(&ch, n, &b->from.node);
 	t->root = n->id;
-	return st == GH_OK ? change_commit(&ch) : st;
+	if (st != GH_OK)
+		return st;
+	const enum gh_status marked = tree_mark(t, true);
+	return marked == GH_OK ? change_commit(&ch) : marked;
 }
 
 /* The one row that makes it visible, under every guard. */
@@ -284,6 +304,8 @@ static enum gh_status copy_tree(struct vfs_work *w, struct two_places *b, struct
 	enum gh_status st = build(&t, b, n);
 	if (st == GH_OK)
 		st = attach(w, &t, b);
+	if (tree_mark(&t, false) != GH_OK) /* it ends with this gateway */
+		gh_log(GH_LOG_WARN, "copy-mark", "tenant=%s node=%llu", w->tenant->name, (unsigned long long)t.root);
 	pthread_rwlock_unlock(&c->trash_lock);
 	if (st != GH_OK)
 		upkeep_poke(c->upkeep); /* what was built counts until it is purged */

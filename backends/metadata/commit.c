@@ -199,6 +199,10 @@ static void group_commit(struct shard_store *m, struct commit_item *items)
 		all_failed(items, GH_READONLY);
 		return;
 	}
+	if (items->batch && gh_mono_ns() > atomic_load(&m->fence_ns)) {
+		all_failed(items, GH_DATABASE); /* core/gateway.c has said why */
+		return;
+	}
 	st = group_run(m, items);
 	if (st == GH_OK)
 		return;

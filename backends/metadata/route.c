@@ -184,6 +184,51 @@ void meta_wait_end(struct meta_store *m)
 	feed_bell_end(&m->central->bell);
 }
 
+/* ---- gateways: in central, but for what is in the making, which is where its tenant is ---- */
+
+bool meta_is_shared(struct meta_store *m)
+{
+	return m->central->drv->listen != NULL;
+}
+
+enum gh_status meta_gateway_join(struct meta_store *m, struct meta_call *c, struct meta_gateway *g, uint64_t predecessor,
+				 uint32_t life_ms)
+{
+	return shard_gateway_join(m->central, c, g, predecessor, life_ms);
+}
+
+enum gh_status meta_gateway_beat(struct meta_store *m, struct meta_call *c, unsigned slot, uint64_t token, uint32_t life_ms)
+{
+	return shard_gateway_beat(m->central, c, slot, token, life_ms);
+}
+
+enum gh_status meta_gateway_leave(struct meta_store *m, struct meta_call *c, unsigned slot, uint64_t token)
+{
+	return shard_gateway_leave(m->central, c, slot, token);
+}
+
+enum gh_status meta_gateways(struct meta_store *m, struct meta_call *c, struct meta_gateway **ret, unsigned *ret_count)
+{
+	return shard_gateways(m->central, c, ret, ret_count);
+}
+
+void meta_fence(struct meta_store *m, uint64_t until_ns)
+{
+	atomic_store(&m->central->fence_ns, until_ns);
+}
+
+enum gh_status meta_lease_take(struct meta_store *m, struct meta_call *c, const char *kind, uint64_t tenant, uint64_t id,
+			       uint64_t holder, uint32_t life_ms)
+{
+	return shard_lease_take(of(m, tenant), c, kind, tenant, id, holder, life_ms);
+}
+
+enum gh_status meta_lease_drop(struct meta_store *m, struct meta_call *c, const char *kind, uint64_t tenant, uint64_t id,
+			       uint64_t holder)
+{
+	return shard_lease_drop(of(m, tenant), c, kind, tenant, id, holder);
+}
+
 enum gh_status meta_settings(struct meta_store *m, struct meta_call *c, const char *kind, uint64_t after_id,
 			     unsigned limit, struct meta_setting **ret, unsigned *ret_count)
 {

@@ -55,6 +55,17 @@ GH_MUST_CHECK enum gh_status shard_feed_ends(struct shard_store *m, struct meta_
 GH_MUST_CHECK enum gh_status shard_feed_renew(struct shard_store *m, struct meta_call *c, uint64_t tenant);
 GH_MUST_CHECK enum gh_status shard_stream(struct shard_store *m, struct meta_call *c, struct meta_stream *s,
 					  meta_stream_fn *fn, void *arg);
+GH_MUST_CHECK enum gh_status shard_gateway_join(struct shard_store *m, struct meta_call *c, struct meta_gateway *g,
+						uint64_t predecessor, uint32_t life_ms);
+GH_MUST_CHECK enum gh_status shard_gateway_beat(struct shard_store *m, struct meta_call *c, unsigned slot, uint64_t token,
+						uint32_t life_ms);
+GH_MUST_CHECK enum gh_status shard_gateway_leave(struct shard_store *m, struct meta_call *c, unsigned slot, uint64_t token);
+GH_MUST_CHECK enum gh_status shard_gateways(struct shard_store *m, struct meta_call *c, struct meta_gateway **ret,
+					    unsigned *ret_count);
+GH_MUST_CHECK enum gh_status shard_lease_take(struct shard_store *m, struct meta_call *c, const char *kind, uint64_t tenant,
+					      uint64_t id, uint64_t holder, uint32_t life_ms);
+GH_MUST_CHECK enum gh_status shard_lease_drop(struct shard_store *m, struct meta_call *c, const char *kind, uint64_t tenant,
+					      uint64_t id, uint64_t holder);
 GH_MUST_CHECK enum gh_status shard_settings(struct shard_store *m, struct meta_call *c, const char *kind,
 					    uint64_t after_id, unsigned limit, struct meta_setting **ret,
 					    unsigned *ret_count);

@@ -310,6 +310,21 @@ X(ID_FLOOR, SQL_GLOBAL | SQL_SCANS,
   " UNION ALL SELECT id AS m FROM tenant UNION ALL SELECT s.id AS m FROM setting s"
   " UNION ALL SELECT e.op AS m FROM event e WHERE e.tenant = 0) i")
 
+/* ---- gateways, and what one of them has to itself ---- */
+X(GATEWAYS, SQL_GLOBAL, "SELECT slot, name, token, version, started_us, expires_us FROM gateway ORDER BY slot")
+X(GATEWAY_PUT, SQL_GLOBAL,
+  "INSERT INTO gateway (slot, name, token, version, started_us, expires_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+X(GATEWAY_RENAME, SQL_GLOBAL, "UPDATE gateway SET name = ?2, token = 0, expires_us = ?3 WHERE slot = ?1")
+X(GATEWAY_DELETE, SQL_GLOBAL, "DELETE FROM gateway WHERE slot = ?1 AND token = ?2")
+X(GATEWAY_BEAT, SQL_GLOBAL, "UPDATE gateway SET expires_us = ?3 WHERE slot = ?1 AND token = ?2")
+X(LEASE_TAKE, SQL_GLOBAL,
+  "INSERT INTO lease (kind, tenant, id, holder, expires_us) VALUES (?1, ?2, ?3, ?4, ?5)"
+  " ON CONFLICT (kind, tenant, id) DO UPDATE SET holder = excluded.holder, expires_us = excluded.expires_us"
+  " WHERE lease.holder = excluded.holder OR lease.expires_us <= ?6")
+X(LEASE_DROP, SQL_GLOBAL, "DELETE FROM lease WHERE kind = ?1 AND tenant = ?2 AND id = ?3 AND holder = ?4")
+X(LEASES_BEAT, SQL_GLOBAL, "UPDATE lease SET expires_us = ?2 WHERE holder = ?1")
+X(LEASES_DROP, SQL_GLOBAL | SQL_SCANS, "DELETE FROM lease WHERE holder = ?1 OR expires_us <= ?2")
+
 /* ---- quota leases ---- */
 /* The holder's own, of whatever name, and those that have ended. */
 X(QUOTA_LEASES_DELETE, SQL_TENANT,
@@ -321,11 +336,15 @@ X(USAGE_MONTH_ADD, SQL_TENANT,
   " ON CONFLICT (tenant, user_id, month) DO UPDATE SET bytes = usage_month.bytes + excluded.bytes")
 
 /* ---- the walker that empties the trash (upkeep_trash.c) ---- */
+/* Trees in the making (?1, ?3: such a lease, alive after ?2, ?4) are none of its business. */
 X(WALK_TENANT, SQL_GLOBAL | SQL_SCANS,
-  "SELECT t.id, t.trash FROM tenant t WHERE EXISTS (SELECT 1 FROM node n WHERE n.tenant = t.id AND n.parent = t.trash)"
+  "SELECT t.id, t.trash FROM tenant t WHERE EXISTS (SELECT 1 FROM node n WHERE n.tenant = t.id AND n.parent = t.trash"
+  " AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.kind = ?1 AND l.tenant = t.id AND l.id = n.id AND l.expires_us > ?2))"
   " LIMIT 1")
 X(WALK_CHILDREN, SQL_TENANT,
-  "SELECT n.id, n.type, n.size, n.owner FROM node n WHERE n.tenant = ?1 AND n.parent = ?2 ORDER BY n.name_key LIMIT ?3")
+  "SELECT n.id, n.type, n.size, n.owner FROM node n WHERE n.tenant = ?1 AND n.parent = ?2"
+  " AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.kind = ?3 AND l.tenant = ?1 AND l.id = n.id AND l.expires_us > ?4)"
+  " ORDER BY n.name_key LIMIT ?5")
 X(WALK_VERSIONS, SQL_TENANT, "SELECT id, parts, blob FROM version WHERE tenant = ?1 AND node = ?2 LIMIT ?3")
 X(WALK_PARTS, SQL_TENANT, "SELECT seq, blob FROM part WHERE tenant = ?1 AND version = ?2 ORDER BY seq LIMIT ?3")
 X(WALK_UNREF, SQL_TENANT,

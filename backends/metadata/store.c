@@ -38,6 +38,7 @@ enum gh_status shard_open(const struct meta_config *cfg, struct shard_store **re
 	}
 	m->read_only = cfg->read_only;
 	feed_bell_init(&m->bell);
+	atomic_store(&m->fence_ns, UINT64_MAX);
 	st = driver_for(cfg, &m->drv, err);
 	if (st == GH_OK)
 		st = m->drv->open(cfg, &m->db, err);

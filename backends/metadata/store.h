@@ -10,6 +10,7 @@
 #include "backends/metadata/shard.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <semaphore.h>
 
 /* The most commits that become one transaction. */
@@ -67,6 +68,7 @@ struct shard_store {
 	struct commit_ahead ahead;
 	struct commit_queue queue;
 	struct feed_bell bell;
+	_Atomic uint64_t fence_ns; /* batches may be committed until then */
 };
 
 /* ---- feed.c ---- */

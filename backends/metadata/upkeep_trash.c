@@ -7,6 +7,7 @@
 #include "core/base/id.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define ROWS_MAX 1000 /* no long transactions */
 #define PAGE_MAX 256
@@ -153,7 +154,9 @@ static enum gh_status children(struct walk *w, uint64_t parent, struct leaf *lea
 		return st;
 	db_bind_u64(s, 1, w->tenant);
 	db_bind_u64(s, 2, parent);
-	db_bind_u64(s, 3, PAGE_MAX);
+	db_bind_blob(s, 3, META_LEASE_MAKING, strlen(META_LEASE_MAKING));
+	db_bind_i64(s, 4, w->now_us);
+	db_bind_u64(s, 5, PAGE_MAX);
 	while (!*ret_folder && (st = w->c->drv->step(s)) == GH_OK) {
 		if (db_i64(s, 1) == META_FOLDER)
 			*ret_folder = db_u64(s, 0);
@@ -230,6 +233,10 @@ enum gh_status shard_trash_step(struct shard_store *m, struct meta_call *c, unsi
 	/* Asked of a reader: an empty trash costs no turn of the writer. */
 	if (st == GH_OK)
 		st = query_prepare(&q, SQL_WALK_TENANT);
+	if (st == GH_OK) {
+		db_bind_blob(q.stmt, 1, META_LEASE_MAKING, strlen(META_LEASE_MAKING));
+		db_bind_i64(q.stmt, 2, m->drv->now_us(q.conn));
+	}
 	if (st == GH_OK)
 		st = m->drv->step(q.stmt);
 	if (st == GH_OK) {

@@ -216,3 +216,27 @@ enum gh_status datadir_gateway_name(const struct datadir *d, const char *configu
 	snprintf(ret, 64, "gateway-%s", hex);
 	return datadir_publish(d, "gateway-name", ret, err);
 }
+
+#define TOKEN_FILE "run/gateway-token"
+
+uint64_t datadir_token(const struct datadir *d)
+{
+	char *path = datadir_join(d, TOKEN_FILE), text[32] = "";
+	FILE *f = path ? fopen(path, "re") : NULL;
+
+	free(path);
+	if (!f)
+		return 0;
+	if (!fgets(text, sizeof(text), f))
+		text[0] = 0;
+	fclose(f);
+	return strtoull(text, NULL, 10);
+}
+
+enum gh_status datadir_token_keep(const struct datadir *d, uint64_t token, char *err)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%llu\n", (unsigned long long)token);
+	return datadir_publish(d, TOKEN_FILE, text, err);
+}

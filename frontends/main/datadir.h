@@ -2,6 +2,7 @@
  *
  *   DIR/run/lock             locked while it is served (or checked); holds the pid
  *   DIR/run/addresses.json   where its listeners are, once it is ready
+ *   DIR/run/gateway-token    its run, as a shared database knows it
  *   DIR/admin.sock           frontends/admin
  *   DIR/meta.db              metadata (SQLite)
  *   DIR/blobs/               content, unless blobs.path says otherwise
@@ -10,6 +11,7 @@
 #ifndef GH_FRONTENDS_MAIN_DATADIR_H
 #define GH_FRONTENDS_MAIN_DATADIR_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "core/base/status.h"
@@ -32,5 +34,9 @@ char *datadir_join(const struct datadir *d, const char *name);
 GH_MUST_CHECK enum gh_status datadir_publish(const struct datadir *d, const char *name, const char *text, char *err);
 /* The gateway's name: configured, or kept, or made up now. ret: 64 bytes. */
 GH_MUST_CHECK enum gh_status datadir_gateway_name(const struct datadir *d, const char *configured, char *ret, char *err);
+
+/* Which run of a gateway was the last with this folder, as its database knows it; 0: none that is known. */
+uint64_t datadir_token(const struct datadir *d);
+GH_MUST_CHECK enum gh_status datadir_token_keep(const struct datadir *d, uint64_t token, char *err);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "core/base/arena.h"
 #include "core/base/id.h"
+#include "core/gateway.h"
 
 bool house_meta_is_embedded(const struct config *cfg)
 {
@@ -31,6 +32,23 @@ struct meta_config house_meta_config(const struct config *cfg, const char *path,
 	return mc;
 }
 
+/* One of several: a slot of its own, and a sign of life. */
+static enum gh_status gateway_begin(const struct config *cfg, const struct datadir *dir, struct house *h, char *err)
+{
+	char name[64];
+	struct gateway_config gc = { .meta = h->meta, .name = name, .version = PACKAGE_VERSION,
+				     .predecessor = datadir_token(dir) };
+	enum gh_status st = datadir_gateway_name(dir, config_text(cfg, "gateway.name"), name, err);
+
+	if (!st)
+		st = gateway_join(&gc, &h->gateway, err);
+	if (!st)
+		st = datadir_token_keep(dir, gateway_token(h->gateway), err);
+	if (!st && (st = gateway_start(h->gateway)))
+		snprintf(err, CONFIG_ERR_MAX, "cannot start a thread");
+	return st;
+}
+
 static enum gh_status meta_start(const struct config *cfg, const struct datadir *dir, bool read_only, struct house *h,
 				 char *err)
 {
@@ -47,6 +65,8 @@ static enum gh_status meta_start(const struct config *cfg, const struct datadir 
 	free(path);
 	if (st || read_only)
 		return st;
+	if (meta_is_shared(h->meta))
+		return gateway_begin(cfg, dir, h, err);
 	call.arena = gh_arena_new(1 << 20);
 	if (!call.arena)
 		return GH_NOMEM;
@@ -124,6 +144,7 @@ static enum gh_status core_start(const struct config *cfg, const struct datadir 
 		.collect_grace_s = (uint32_t)(config_number(cfg, "collector.grace") / 1000),
 		.quota_lease_ms = (uint32_t)config_number(cfg, "quota.lease"),
 		.event_days = (uint32_t)(config_number(cfg, "events.keep") / 86400000),
+		.gateway = h->gateway,
 		.folder = dir->path,
 		.place = { h->host, config_text(cfg, "gateway.pod"), config_text(cfg, "gateway.dc") },
 		.access_log = config_text(cfg, "log.access"),
@@ -154,6 +175,7 @@ void house_close(struct house *h)
 		gh_core_free(&h->core);
 	if (h->blobs)
 		h->blob_ops->close(&h->blobs);
+	gateway_leave(&h->gateway);
 	if (h->meta)
 		meta_close(&h->meta);
 }

@@ -7,6 +7,7 @@
 #include "frontends/main/datadir.h"
 
 struct house {
+	struct gateway *gateway; /* NULL: embedded */
 	struct meta_store *meta;
 	const struct blob_ops *blob_ops;
 	struct blob_backend *blobs;

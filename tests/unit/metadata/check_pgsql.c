@@ -46,7 +46,8 @@ static int cluster_do(const char *verb, const char *setting)
 /* ---- the same tests ---- */
 
 static const char *const same[] = { "check_commit", "check_group", "check_read", "check_people", "check_settings", "check_quota",
-				    "check_upkeep", "check_feed" };
+				    "check_upkeep", "check_feed",
+				    "check_gateway" };
 
 START_TEST(what_holds_in_a_file_holds_on_a_server)
 {
