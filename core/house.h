@@ -75,6 +75,7 @@ struct vfs_work {
 	bool wants_blobs;     /* what it left memory for is content, not metadata */
 	struct breaker_scout scout;
 	bool fresh;           /* what the cache says was proved stale: ask the store */
+	bool guess;           /* a last name that memory does not know is taken for free, and the commit's guard proves it */
 	unsigned attempts;    /* that turned out stale */
 	struct change *change; /* the operation left it to be sent, or it is on its way, or came back without success */
 	struct tenant *tenant;

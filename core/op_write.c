@@ -14,6 +14,8 @@
 
 /* No version has more parts than this; they are rewritten in the background long before. */
 #define PARTS_MAX 240u
+/* After a wrong guess: how many writes of that tenant ask instead. */
+#define UNLUCKY 64u
 
 /* Everything that decides, for begin and commit alike. */
 static enum gh_status decide(struct vfs_work *w, struct place *p, struct locks **ret_locks)
@@ -42,6 +44,37 @@ static enum gh_status decide(struct vfs_work *w, struct place *p, struct locks *
 		st = lock_check(w, *ret_locks, r->path, p->exists ? LOCK_SELF : LOCK_SELF | LOCK_MEMBER);
 	if (st == GH_OK && (r->flags & VFS_KEEP_HEAD) && r->offset > (p->exists ? p->node.size : 0))
 		st = GH_RANGE;
+	return st;
+}
+
+/* Most small writes make a file, of a name that memory does not know. To ask the store for it first costs more than the
+ * guard that the commit carries anyway; where the name is taken after all it is found out there. Not where the answer
+ * itself depends on what is there. */
+static bool may_guess(const struct vfs_work *w)
+{
+	const struct vfs_req *r = &w->req;
+	struct tenant *t = r->session->tenant;
+	if (w->attempts || r->cond || r->flags & (VFS_APPEND | VFS_KEEP_HEAD) || quota_limited(t))
+		return false;
+	unsigned n = atomic_load_explicit(&t->unlucky, memory_order_relaxed);
+	if (n) /* about as many, whoever else counts */
+		atomic_store_explicit(&t->unlucky, n - 1, memory_order_relaxed);
+	return n == 0;
+}
+
+/* As decide; what is refused on a guess is decided on what is there. */
+static enum gh_status decide_commit(struct vfs_work *w, struct place *p, struct locks **ret_locks)
+{
+	if (w->attempts == 1 && w->guess)
+		atomic_store_explicit(&w->tenant->unlucky, UNLUCKY, memory_order_relaxed);
+	w->guess = may_guess(w);
+	enum gh_status st = decide(w, p, ret_locks);
+	if (st != GH_OK && w->guess) {
+		w->guess = false;
+		locks_unref(ret_locks);
+		st = decide(w, p, ret_locks);
+	}
+	w->guess = p->guessed;
 	return st;
 }
 
@@ -354,7 +387,7 @@ enum gh_status op_write_commit(struct vfs_work *w)
 	}
 	if (!w->upload)
 		return GH_INVALID;
-	enum gh_status st = decide(w, &p, &l);
+	enum gh_status st = decide_commit(w, &p, &l);
 	locks_unref(&l);
 	if (st == GH_OK && !w->op_done) {
 		st = upload_store(w->upload, &w->stored, &w->stored_crc, &w->stored_ticket);

@@ -113,6 +113,10 @@ enum gh_status place_find(struct vfs_work *w, const struct gh_path *path, struct
 	}
 	if (path->depth == 0)
 		st = GH_OK;
+	if (st == GH_AGAIN && w->guess && p->found + 1 == path->depth && p->node.type == META_FOLDER) {
+		p->guessed = true;
+		return GH_OK;
+	}
 	if (st == GH_AGAIN && w->may_block)
 		st = walk_store(w, p);
 	if (st != GH_OK)

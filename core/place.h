@@ -11,6 +11,7 @@ struct place {
 	unsigned found;         /* how many leading components exist */
 	bool exists;            /* all of them */
 	bool below_file;        /* the last that exists is a file and more was asked */
+	bool guessed;           /* that the last does not exist (vfs_work.guess) */
 	uint64_t ids[GH_DEPTH_MAX + 1]; /* ids[0] the root .. ids[found] */
 	struct meta_node node;  /* the last one found; the thing itself when exists */
 };

@@ -55,6 +55,7 @@ struct tenant {
 	struct locks *locks;
 	uint64_t trash, route_epoch;
 	char name[64];
+	atomic_uint unlucky; /* as many writes do not guess that their name is free: the last guess was wrong */
 	atomic_uint rights_drops, locks_drops; /* a load that began before a drop is not published */
 	pthread_mutex_t load;                  /* one loader at a time, as long as the store takes */
 	pthread_mutex_t tries;                 /* the tries' reference counts; held for moments */

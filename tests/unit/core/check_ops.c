@@ -238,6 +238,31 @@ START_TEST(appending_and_keeping_a_head_join_old_and_new_bytes)
 }
 END_TEST
 
+/* A small write whose begin memory could not decide, and whose commit takes the name for free at first. */
+static enum gh_status put_unasked(const char *path, const char *text)
+{
+	node_cache_clear(f.core->nodes);
+	is(op(VFS_STAT, f.admin, "/d", NULL), GH_OK); /* the parent alone is known */
+	return fixture_put(&f, f.admin, path, text, strlen(text), VFS_UNASKED, 0);
+}
+
+START_TEST(a_write_whose_name_was_thought_free_finds_what_is_there)
+{
+	is(op(VFS_MKDIR, f.admin, "/d", NULL), GH_OK);
+	is(op(VFS_MKDIR, f.admin, "/d/folder", NULL), GH_OK);
+	is(put_unasked("/d/a", "old"), GH_OK);
+	is(put_unasked("/d/a", "new"), GH_OK);
+	shows("/d/a", "new");
+	ck_assert_uint_gt(atomic_load(&f.tenant->unlucky), 0); /* it was a guess, and it was wrong */
+	for (unsigned i = 0; i < 2; i++) {
+		atomic_store(&f.tenant->unlucky, i ? 9 : 0);
+		is(put_unasked("/d/folder", "x"), GH_ISDIR);
+		is(put_unasked("/d/a/below", "x"), GH_NOPARENT);
+		is(put_unasked("/d/none/b", "x"), GH_NOPARENT);
+	}
+}
+END_TEST
+
 START_TEST(many_appends_stay_readable)
 {
 	size_t len;
@@ -729,6 +754,7 @@ static Suite *ops_suite(void)
 	tcase_add_test(t, a_folder_replaces_what_it_is_moved_onto);
 	tcase_add_test(t, a_copied_tree_is_whole_and_independent);
 	tcase_add_test(t, appending_and_keeping_a_head_join_old_and_new_bytes);
+	tcase_add_test(t, a_write_whose_name_was_thought_free_finds_what_is_there);
 	tcase_add_test(t, many_appends_stay_readable);
 	tcase_add_test(t, without_rights_nothing_exists);
 	tcase_add_test(t, replacing_needs_write_and_removing_needs_delete_whatever_the_verb);
