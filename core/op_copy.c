@@ -235,7 +235,8 @@ static enum gh_status tree_mark(struct tree_copy *t, bool making)
 		return ASK(c, SERVICE_METADATA, tenant,
 			   meta_lease_take(c->meta, &call, META_LEASE_MAKING, tenant, t->root, token, GATEWAY_LIFE_MS));
 	call.deadline_ns = 0;
-	return meta_lease_drop(c->meta, &call, META_LEASE_MAKING, tenant, t->root, token);
+	return ASK(c, SERVICE_METADATA, tenant,
+		   meta_lease_drop(c->meta, &call, META_LEASE_MAKING, tenant, t->root, token));
 }
 
 static enum gh_status insert_root(struct tree_copy *t, const struct two_places *b, struct meta_node *n)
