@@ -232,20 +232,32 @@ static struct commit_item *wait_for_some(struct shard_store *m, struct commit_it
 	return commit_queue_take(q, m->drv->jobs_alone, gh_mono_ns(), ret_late);
 }
 
+void commit_keep_pace(struct shard_store *m, int *policy)
+{
+	const struct sched_param none = { 0 };
+	const int wanted = atomic_load_explicit(&m->queue.company, memory_order_relaxed) ? SCHED_OTHER : SCHED_BATCH;
+
+	if (wanted == *policy)
+		return;
+	(void)pthread_setschedparam(pthread_self(), wanted, &none);
+	*policy = wanted;
+}
+
 static void *committer_main(void *arg)
 {
 	struct shard_store *m = arg;
 	struct commit_queue *q = &m->queue;
 	struct commit_item *items, *late;
-	const struct sched_param none = { 0 };
+	int policy = SCHED_OTHER;
 
 	pthread_setname_np(pthread_self(), "commit");
-	(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none); /* who wakes it has more to put in first */
+	commit_keep_pace(m, &policy);
 	gh_rcu_register(); /* who is told reads what is protected so */
 	gh_rcu_offline();
 	pthread_mutex_lock(&q->lock);
 	while ((items = wait_for_some(m, &late)) || late) {
 		pthread_mutex_unlock(&q->lock);
+		commit_keep_pace(m, &policy);
 		commit_tell(late);
 		if (items) {
 			group_commit(m, items);

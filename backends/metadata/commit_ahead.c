@@ -60,16 +60,17 @@ static void *ahead_main(void *arg)
 {
 	struct shard_store *m = arg;
 	struct commit_ahead *a = &m->ahead;
-	const struct sched_param none = { 0 };
 	struct commit_item *items;
+	int policy = SCHED_OTHER;
 
 	pthread_setname_np(pthread_self(), "commit-ahead");
-	(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none); /* who wakes it has more to put in first */
+	commit_keep_pace(m, &policy);
 	gh_rcu_register(); /* who is told reads what is protected so */
 	gh_rcu_offline();
 	pthread_mutex_lock(&a->lock);
 	while ((items = take_all(a))) {
 		pthread_mutex_unlock(&a->lock);
+		commit_keep_pace(m, &policy);
 		ask_all(m, items);
 		pthread_mutex_lock(&a->lock);
 	}

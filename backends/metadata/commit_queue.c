@@ -3,13 +3,16 @@
  * Alone, a tenant's batches go together in the order in which they came, as many as GROUP_MAX: the larger the group, the
  * less each of them costs. In company (another tenant's came within the last second) a group has at most
  * GROUP_IN_COMPANY and begins with one of each tenant that waits, the oldest first: who comes while many of one tenant
- * wait, waits for the group that runs, which is short, and is in the next.
+ * wait, waits for the group that runs, which is short, and is in the next. If that one carries somebody who comes rarely
+ * (none of its was in the last few groups), it is shorter still, but not more than every fourth: one who floods is
+ * slowed down by that by a tenth at most, however many there are who come rarely.
  */
 #include "backends/metadata/store.h"
 
 #include "core/base/clock.h"
 
 #define COMPANY_NS GH_S_NS
+#define RARELY 4 /* groups: who was in none of so many comes rarely, and of so many one at most is shortened for such */
 
 struct group {
 	struct commit_item *items, **end;
@@ -83,11 +86,44 @@ static void move_one_of_each(struct commit_queue *q, bool jobs_alone, unsigned m
 	}
 }
 
+/* Where it is remembered when the tenant's was committed last; two that fall on one place forget each other. */
+static struct commit_seen *seen_of(struct commit_queue *q, uint64_t tenant)
+{
+	return &q->seen[(tenant * 0x9e3779b97f4a7c15u) >> 32 & (COMMIT_SEEN - 1)];
+}
+
+static bool comes_rarely(struct commit_queue *q, uint64_t tenant)
+{
+	const struct commit_seen *s = seen_of(q, tenant);
+
+	return tenant && (s->tenant != tenant || q->groups - s->group >= RARELY);
+}
+
+/* How many the group that begins so may have in all. */
+static unsigned most_beside(struct commit_queue *q, const struct group *g)
+{
+	if (q->groups - q->short_group < RARELY)
+		return GROUP_IN_COMPANY;
+	for (const struct commit_item *it = g->items; it; it = it->next) {
+		if (!comes_rarely(q, tenant_of(it)))
+			continue;
+		q->short_group = q->groups;
+		return GROUP_SHORT;
+	}
+	return GROUP_IN_COMPANY;
+}
+
+static void remember(struct commit_queue *q, const struct group *g)
+{
+	for (const struct commit_item *it = g->items; it; it = it->next)
+		*seen_of(q, tenant_of(it)) = (struct commit_seen){ tenant_of(it), q->groups };
+}
+
 struct commit_item *commit_queue_take(struct commit_queue *q, bool jobs_alone, uint64_t now_ns,
 				      struct commit_item **ret_late)
 {
 	const bool company = now_ns < q->company_until_ns;
-	const unsigned most = company ? GROUP_IN_COMPANY : GROUP_MAX;
+	unsigned most = GROUP_MAX;
 	struct group g = { .end = &g.items }, late = { .end = &late.items };
 
 	move_late(q, now_ns, &late);
@@ -96,9 +132,14 @@ struct commit_item *commit_queue_take(struct commit_queue *q, bool jobs_alone, u
 		move(q, &q->head, &g);
 		return g.items;
 	}
-	if (company)
-		move_one_of_each(q, jobs_alone, most, &g);
+	q->groups++;
+	atomic_store_explicit(&q->company, company, memory_order_relaxed);
+	if (company) {
+		move_one_of_each(q, jobs_alone, GROUP_IN_COMPANY, &g);
+		most = most_beside(q, &g);
+	}
 	while (q->head && g.count < most && !(jobs_alone && q->head->job))
 		move(q, &q->head, &g);
+	remember(q, &g);
 	return g.items;
 }

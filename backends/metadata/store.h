@@ -12,10 +12,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 
 /* The most commits that become one transaction. */
 #define GROUP_MAX 64
 #define GROUP_IN_COMPANY 16
+#define GROUP_SHORT 4 /* with somebody who comes rarely */
 
 /* What runs under the writer's mark when it is not a batch: upkeep. now_us: the transaction's time. */
 typedef enum gh_status db_job_fn(struct db_conn *c, void *arg, int64_t now_us);
@@ -38,6 +40,8 @@ struct commit_item {
 	sem_t wake;
 };
 
+#define COMMIT_SEEN 256 /* tenants whose last commit is remembered; a power of two */
+
 /* States: open -> closed. lock covers what is here but the thread; the writer belongs to the committer without it. */
 struct commit_queue {
 	pthread_mutex_t lock;
@@ -45,6 +49,11 @@ struct commit_queue {
 	struct commit_item *head, **tail;
 	uint64_t tenant;           /* whose the last batch was; 0 = there was none */
 	uint64_t company_until_ns; /* batches of several tenants come */
+	atomic_bool company;       /* so it was when the last group began; any thread */
+	uint64_t groups, short_group; /* how many there were, and which of them was shortened last */
+	struct commit_seen {
+		uint64_t tenant, group;
+	} seen[COMMIT_SEEN];
 	bool idle; /* the committer waits to be woken */
 	bool closed, runs;
 	pthread_t committer;
@@ -100,6 +109,10 @@ void commit_ahead_put(struct shard_store *m, struct commit_item *it);
 void commit_ahead_quiet(struct shard_store *m);
 
 /* ---- commit.c ---- */
+/* For a thread that commits, before it does: alone, who wakes it has more to put in first (SCHED_BATCH). In company it does
+ * not let the workers of others go first, since whoever waits for one batch waits each time that this thread is woken.
+ * *policy: what it has, SCHED_OTHER at first. */
+void commit_keep_pace(struct shard_store *m, int *policy);
 /* A chain of them, linked by next, up to NULL. */
 void commit_put(struct shard_store *m, struct commit_item *items);
 void commit_tell(struct commit_item *items);

@@ -84,6 +84,50 @@ START_TEST(in_company_a_group_is_short_and_begins_with_one_of_each)
 }
 END_TEST
 
+/* Tenant 7 always has enough waiting. How many the group has that begins with this newcomer of the tenant's; 0: nobody's. */
+static unsigned beside_a_flood(uint64_t tenant)
+{
+	static unsigned next;
+	unsigned got[MANY];
+
+	for (unsigned i = 0; i < GROUP_IN_COMPANY; i++)
+		put(next++ % MANY, 7, 1);
+	if (tenant)
+		put(next++ % MANY, tenant, 1);
+	const unsigned n = take(false, 2, got);
+	ck_assert_uint_eq(batch[got[0]].tenant, 7);
+	ck_assert(!tenant || batch[got[1]].tenant == tenant);
+	const uint64_t groups = q.groups;
+	while (take(false, 3 + GH_S_NS, got)) /* what is left is not what this is about */
+		;
+	q.groups = groups;
+	return n;
+}
+
+START_TEST(who_comes_rarely_is_in_a_shorter_group)
+{
+	for (unsigned i = 0; i < 20; i++) { /* after others' groups */
+		ck_assert_uint_eq(beside_a_flood(8), i ? GROUP_SHORT : GROUP_IN_COMPANY);
+		for (unsigned k = 0; k < 5; k++)
+			ck_assert_uint_eq(beside_a_flood(0), GROUP_IN_COMPANY);
+	}
+	ck_assert_uint_eq(beside_a_flood(8), GROUP_SHORT);
+	for (unsigned i = 0; i < 20; i++) /* in each: it does not come rarely any more */
+		ck_assert_uint_eq(beside_a_flood(8), GROUP_IN_COMPANY);
+}
+END_TEST
+
+START_TEST(however_many_come_rarely_most_groups_are_not_shortened)
+{
+	unsigned shortened = 0;
+
+	for (unsigned i = 0; i < 200; i++)
+		shortened += beside_a_flood(100 + i % 50) == GROUP_SHORT;
+	ck_assert_uint_ge(shortened, 45); /* what they are slowed down by */
+	ck_assert_uint_le(shortened, 50);
+}
+END_TEST
+
 START_TEST(many_tenants_take_turns_by_age)
 {
 	unsigned got[MANY], seen = 0;
@@ -149,6 +193,8 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, alone_they_go_as_they_came_and_as_many_as_possible);
 	tcase_add_test(t, in_company_a_group_is_short_and_begins_with_one_of_each);
+	tcase_add_test(t, who_comes_rarely_is_in_a_shorter_group);
+	tcase_add_test(t, however_many_come_rarely_most_groups_are_not_shortened);
 	tcase_add_test(t, many_tenants_take_turns_by_age);
 	tcase_add_test(t, a_job_may_want_to_be_alone);
 	tcase_add_test(t, those_whose_time_is_over_are_told_wherever_they_stand);
