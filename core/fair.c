@@ -375,11 +375,14 @@ static enum gh_status desk_init(struct share_desk *d, struct gh_core *c, struct 
 	return d->fair ? GH_OK : GH_NOMEM;
 }
 
-/* Who only looks or reads has a few workers on top, however many write or copy; copies of trees come after all others. */
+/* Who only looks or reads has a few workers on top, however many write or copy; so has who has nothing running, in
+ * company. Copies of trees come after all others. */
 static struct fair_config wait_config(const struct share_config *cfg)
 {
 	const unsigned reserved = cfg->workers / 16 < RESERVED_MAX ? cfg->workers / 16 : RESERVED_MAX;
-	struct fair_config f = { .slots = { cfg->workers + 2 * reserved }, .queue_max = { cfg->queue_max } };
+	const unsigned kept = share_kept(cfg->workers, 1);
+	struct fair_config f = { .slots = { cfg->workers + 2 * reserved + kept }, .kept = { kept },
+				 .queue_max = { cfg->queue_max } };
 
 	f.class_weight[VFS_C_BULK] = 25;
 	f.class_reserved[VFS_C_LOOKUP] = f.class_reserved[VFS_C_READ] = reserved;

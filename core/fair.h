@@ -1,7 +1,8 @@
 /* The fair share at run time (policy/fairshare.h decides, here it is owned and shared).
  *
  * In front of the workers stands a desk: one scheduler behind one mutex, touched only by what needs a worker. It gives
- * out as many slots as the pool has threads, so that the pool's own queue holds nothing. What has waited, how long a job
+ * out as many slots as the pool has threads, so that the pool's own queue holds nothing. In company a few are kept for
+ * who has nothing running, so that whoever asks for little does not wait for one who floods. What has waited, how long a job
  * held its worker, and who was refused is measured here. The login pool has a desk of its own, whose "tenants" are
  * address prefixes and whose classes are tenants by hash: nobody is anybody before the password was checked.
  *

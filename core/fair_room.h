@@ -46,6 +46,16 @@ struct share {
 /* Metric labels: metrics.tbl.h, rows FAIR_*. */
 enum { SHARE_IN_SHARED, SHARE_IN_DEDICATED, SHARE_IN_LOGIN, SHARE_IN_LOOP };
 
+/* Slots of a pool that are kept, in company, for who has nothing running there: of the shared one on top of its workers,
+ * and at least one; of a dedicated one, where it has enough. */
+#define SHARE_KEPT_MAX 4u
+static inline unsigned share_kept(unsigned slots, unsigned least)
+{
+	const unsigned part = slots / 16 < SHARE_KEPT_MAX ? slots / 16 : SHARE_KEPT_MAX;
+
+	return part > least ? part : least;
+}
+
 /* As it was set, also where the fair share is off. Takes rules_lock. */
 struct fair_tenant_rule share_rule_kept(struct share *s, uint64_t tenant);
 void share_waited(struct gh_core *c, struct tenant *t, unsigned class, uint64_t wait_ns);

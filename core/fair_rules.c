@@ -250,7 +250,8 @@ void share_lend(struct gh_core *c, bool login, unsigned held)
 	if (gh_pool_grow(*d->pool, login ? slots + lent : threads_wanted(c)) != GH_OK)
 		return;
 	pthread_mutex_lock(&d->lock);
-	(void)fair_pool_set(d->fair, 0, slots + lent, login ? s->cfg.login_queue_max : s->cfg.queue_max);
+	(void)fair_pool_set(d->fair, 0, slots + lent, login ? 0 : share_kept(s->cfg.workers, 1),
+			    login ? s->cfg.login_queue_max : s->cfg.queue_max);
 	pthread_mutex_unlock(&d->lock);
 	share_kick_desk(d);
 }
@@ -271,7 +272,7 @@ enum gh_status share_pool_put(struct gh_core *c, const char *name, unsigned slot
 	if (st != GH_OK)
 		return st;
 	pthread_mutex_lock(&s->wait.lock);
-	(void)fair_pool_set(s->wait.fair, at, slots, queue);
+	(void)fair_pool_set(s->wait.fair, at, slots, share_kept(slots, 0), queue);
 	pthread_mutex_unlock(&s->wait.lock);
 	share_kick(c);
 	tenants_each(c, take_over, &k);
@@ -291,7 +292,7 @@ void share_pool_remove(struct gh_core *c, const char *name)
 	if (!at)
 		return;
 	pthread_mutex_lock(&s->wait.lock);
-	(void)fair_pool_set(s->wait.fair, at, 0, 0);
+	(void)fair_pool_set(s->wait.fair, at, 0, 0, 0);
 	pthread_mutex_unlock(&s->wait.lock);
 	tenants_each(c, take_over, &k);
 	forget_drained(s);

@@ -2,7 +2,8 @@
  *
  * A tenant known in a pool has one record there, and in it a flow for each class in which it has something: items that
  * wait or run, or debt. A flow is in at most one heap of its class:
- *   ready    something waits, and the tenant is below its cap
+ *   ready    something waits, the tenant is below its cap, and something of it runs in the pool
+ *   fresh    the same, but nothing of it runs: the slots that are kept are for these
  *   debtors  nothing waits or runs, but its virtual time is ahead of the class's
  *   none     it waits for its cap, or nothing waits but something runs
  * A flow that is none of all this is freed, and a record without flows.
@@ -18,6 +19,7 @@
 #define FAIR_DEBTORS_MAX 65536u /* in a class; who owes least is forgiven */
 #define FAIR_ESTIMATE_NS 1000000u
 #define FAIR_RATE_NS 4000000000u /* how late "of late" is */
+#define FAIR_COMPANY_NS 10000000000u /* so long after another tenant's item a pool has company */
 
 enum { FAIR_IDLE, FAIR_WAITS, FAIR_RUNS }; /* fair_item.state */
 
@@ -52,12 +54,14 @@ struct fair_class {
 	uint64_t tag;        /* the class's own place among classes */
 	uint32_t weight, reserved, running, flow_count;
 	uint64_t debt_weight; /* of all debtors */
-	struct fair_heap ready, debtors;
+	struct fair_heap ready, fresh, debtors;
 };
 
 struct fair_pool {
-	uint32_t slots, queue_max, waiting, running;
+	uint32_t slots, kept, queue_max, waiting, running;
 	bool closed;
+	uint64_t came; /* whose the last item was */
+	uint64_t company_until_ns;
 	uint64_t virtual_ns; /* the classes' clock */
 	uint64_t at_ns;
 	uint64_t waiting_weight; /* of the tenants that wait */
@@ -90,6 +94,10 @@ void fair_class_reap(struct fair *f, struct fair_class *c);
 void fair_tenant_backlog(struct fair_pool *p, struct fair_tenant *t, uint32_t waiting, uint32_t weight);
 uint64_t fair_backlog_key(uint32_t waiting, uint32_t weight);
 bool fair_tenant_capped(const struct fair_tenant *t);
+/* The tenant has reached or left its cap, or runs something, or nothing any more: places its flows but this one anew. */
+void fair_tenant_place(struct fair *f, struct fair_tenant *t, const struct fair_flow *but);
+/* Whose turn it is by virtual time; NULL: nothing waits that could run. */
+struct fair_flow *fair_class_first(const struct fair_class *c);
 void fair_table_fini(struct fair *f);
 
 #endif

@@ -84,7 +84,10 @@ static void tenant_forget(struct fair *f, struct fair_tenant *t)
 
 static struct fair_flow *flow_new(struct fair_class *c, struct fair_tenant *t, uint32_t class)
 {
-	if (!fair_heap_reserve(&c->ready, c->flow_count + 1) || !fair_heap_reserve(&c->debtors, c->flow_count + 1))
+	const uint32_t count = c->flow_count + 1;
+
+	if (!fair_heap_reserve(&c->ready, count) || !fair_heap_reserve(&c->fresh, count) ||
+	    !fair_heap_reserve(&c->debtors, count))
 		return NULL;
 	struct fair_flow *fl = calloc(1, sizeof(*fl));
 	if (!fl)
@@ -147,29 +150,47 @@ static bool is_in(const struct fair_heap *h, const struct fair_heap_node *n)
 	return n->at && n->at <= h->count && h->v[n->at - 1] == n;
 }
 
+struct fair_flow *fair_class_first(const struct fair_class *c)
+{
+	const struct fair_heap_node *r = fair_heap_top(&c->ready), *n = fair_heap_top(&c->fresh);
+
+	return (struct fair_flow *)(!n || (r && fair_before(r->key, n->key)) ? r : n);
+}
+
+/* It waits for a slot and may have one: in the race. */
+static void race(struct fair_pool *p, struct fair_class *c, struct fair_flow *fl)
+{
+	struct fair_heap *h = fl->tenant->running ? &c->ready : &c->fresh, *other = h == &c->ready ? &c->fresh : &c->ready;
+
+	if (is_in(h, &fl->node)) {
+		if (fl->node.key != fl->tag)
+			fair_heap_rekey(h, &fl->node, fl->tag);
+		return;
+	}
+	if (is_in(other, &fl->node)) {
+		fair_heap_remove(other, &fl->node);
+	} else {
+		/* Who was not in the race starts where the race is, or where its debt puts it; classes likewise. */
+		if (fair_before(fl->tag, c->virtual_ns))
+			fl->tag = c->virtual_ns;
+		if (!fair_class_first(c) && fair_before(c->tag, p->virtual_ns))
+			c->tag = p->virtual_ns;
+	}
+	fair_heap_add(h, &fl->node, fl->tag);
+}
+
 void fair_flow_place(struct fair *f, struct fair_flow *fl)
 {
 	struct fair_pool *p = &f->pools[fl->tenant->pool];
 	struct fair_class *c = &p->classes[fl->class];
-	const bool ready = fl->waiting && !fair_tenant_capped(fl->tenant);
 
 	if (is_in(&c->debtors, &fl->node))
 		debtor_leaves(c, fl);
-	if (ready) {
-		if (fl->node.at) {
-			if (fl->node.key != fl->tag)
-				fair_heap_rekey(&c->ready, &fl->node, fl->tag);
-			return;
-		}
-		/* Who was not in the race starts where the race is, or where its debt puts it; classes likewise. */
-		if (fair_before(fl->tag, c->virtual_ns))
-			fl->tag = c->virtual_ns;
-		if (!c->ready.count && fair_before(c->tag, p->virtual_ns))
-			c->tag = p->virtual_ns;
-		fair_heap_add(&c->ready, &fl->node, fl->tag);
+	if (fl->waiting && !fair_tenant_capped(fl->tenant)) {
+		race(p, c, fl);
 		return;
 	}
-	fair_heap_remove(&c->ready, &fl->node);
+	fair_heap_remove(is_in(&c->fresh, &fl->node) ? &c->fresh : &c->ready, &fl->node);
 	if (fl->waiting || fl->running)
 		return;
 	if (!fair_before(c->virtual_ns, fl->tag)) {
@@ -183,6 +204,13 @@ void fair_flow_place(struct fair *f, struct fair_flow *fl)
 		debtor_leaves(c, least);
 		flow_forget(f, least);
 	}
+}
+
+void fair_tenant_place(struct fair *f, struct fair_tenant *t, const struct fair_flow *but)
+{
+	for (unsigned k = 0; k < FAIR_CLASSES; k++)
+		if (t->flows[k] && t->flows[k] != but && t->flows[k]->waiting)
+			fair_flow_place(f, t->flows[k]);
 }
 
 void fair_class_reap(struct fair *f, struct fair_class *c)

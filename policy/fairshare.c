@@ -27,6 +27,7 @@ struct fair *fair_new(const struct fair_config *cfg)
 		struct fair_pool *p = &f->pools[i];
 		p->slots = cfg->slots[i];
 		p->queue_max = cfg->queue_max[i];
+		p->kept = cfg->kept[i];
 		p->closed = !p->slots;
 		for (unsigned k = 0; k < FAIR_CLASSES; k++) {
 			p->classes[k].weight = cfg->class_weight[k] ? cfg->class_weight[k] : FAIR_WEIGHT_DEFAULT;
@@ -50,10 +51,41 @@ void fair_free(struct fair **fp)
 		fair_heap_fini(&f->pools[i].backlogs);
 		for (unsigned k = 0; k < FAIR_CLASSES; k++) {
 			fair_heap_fini(&f->pools[i].classes[k].ready);
+			fair_heap_fini(&f->pools[i].classes[k].fresh);
 			fair_heap_fini(&f->pools[i].classes[k].debtors);
 		}
 	}
 	free(f);
+}
+
+/* ---- slots ---- */
+
+/* Slots that are free for the class; those that other classes have reserved and do not use are left to them. */
+static uint32_t free_for(const struct fair_pool *p, unsigned class)
+{
+	const uint32_t free = p->slots > p->running ? p->slots - p->running : 0;
+	uint32_t reserved = 0;
+
+	for (unsigned k = 0; k < FAIR_CLASSES; k++)
+		if (k != class && p->classes[k].running < p->classes[k].reserved)
+			reserved += p->classes[k].reserved - p->classes[k].running;
+	return free > reserved ? free - reserved : 0;
+}
+
+enum room {
+	FULL,
+	KEPT, /* only for who has nothing running, and is the next or owes nothing */
+	OPEN,
+};
+
+static enum room room_of(const struct fair *f, const struct fair_pool *p, unsigned class)
+{
+	if (p->running >= p->slots)
+		return FULL;
+	if (p->classes[class].running < p->classes[class].reserved)
+		return OPEN;
+	const uint32_t free = free_for(p, class);
+	return free > (f->now_ns < p->company_until_ns ? p->kept : 0) ? OPEN : free ? KEPT : FULL;
 }
 
 /* ---- time and cost ---- */
@@ -74,7 +106,8 @@ static void rate_turn(struct fair_rate *r, uint64_t now_ns)
 	r->from_ns = next ? r->from_ns + FAIR_RATE_NS : now_ns;
 }
 
-/* Time goes on. Where nobody waits, idle slots work off the debts. */
+/* Time goes on. Idle slots work off the debts, where nobody waits, or they stand idle because they are kept: then they are
+ * everybody's who waits. */
 static void advance(struct fair *f, struct fair_pool *p, uint64_t now_ns)
 {
 	if (now_ns > f->now_ns)
@@ -85,10 +118,12 @@ static void advance(struct fair *f, struct fair_pool *p, uint64_t now_ns)
 	rate_turn(&p->rate, f->now_ns);
 	for (unsigned k = 0; passed && idle && k < FAIR_CLASSES; k++) {
 		struct fair_class *c = &p->classes[k];
-		if (!c->debtors.count || c->ready.count)
+		const bool waits = fair_class_first(c) != NULL;
+		if ((!c->debtors.count && !c->fresh.count) || (waits && room_of(f, p, k) != KEPT))
 			continue;
+		const uint64_t weight = c->debt_weight + (waits ? p->waiting_weight : 0);
 		const uint64_t most = FAIR_DEBT_MAX_NS * (uint64_t)FAIR_SCALE; /* nobody owes more */
-		const uint64_t worked = passed > most / idle ? most : passed * idle * FAIR_SCALE / c->debt_weight;
+		const uint64_t worked = passed > most / idle ? most : passed * idle * FAIR_SCALE / weight;
 		c->virtual_ns += worked < most ? worked : most;
 		fair_class_reap(f, c);
 	}
@@ -108,33 +143,61 @@ static void flow_debit(struct fair_class *c, struct fair_flow *fl, uint64_t unit
 
 /* ---- who may run ---- */
 
-/* Slots that other classes have reserved and do not use are left to them. */
-static bool class_may_run(const struct fair_pool *p, unsigned class)
+static bool owes(const struct fair_class *c, const struct fair_flow *fl)
 {
-	uint32_t kept = 0;
-
-	if (p->running >= p->slots)
-		return false;
-	if (p->classes[class].running < p->classes[class].reserved)
-		return true;
-	for (unsigned k = 0; k < FAIR_CLASSES; k++)
-		if (k != class && p->classes[k].running < p->classes[k].reserved)
-			kept += p->classes[k].reserved - p->classes[k].running;
-	return p->slots - p->running > kept;
+	return fair_before(c->virtual_ns, fl->tag);
 }
 
-static struct fair_flow *pick(const struct fair_pool *p)
+static struct fair_flow *pick_of_class(const struct fair *f, const struct fair_pool *p, unsigned class)
 {
-	const struct fair_class *best = NULL;
+	const struct fair_class *c = &p->classes[class];
+	struct fair_flow *first = fair_class_first(c);
+
+	if (!first)
+		return NULL;
+	switch (room_of(f, p, class)) {
+	case FULL:
+		return NULL;
+	case KEPT: {
+		struct fair_flow *fresh = (struct fair_flow *)fair_heap_top(&c->fresh);
+		return fresh && (fresh == first || !owes(c, fresh)) ? fresh : NULL;
+	}
+	case OPEN:
+		return first;
+	}
+	return NULL;
+}
+
+static struct fair_flow *pick(const struct fair *f, const struct fair_pool *p)
+{
+	struct fair_flow *best = NULL;
 
 	if (p->running >= p->slots)
 		return NULL;
 	for (unsigned k = 0; k < FAIR_CLASSES; k++) {
-		const struct fair_class *c = &p->classes[k];
-		if (c->ready.count && (!best || fair_before(c->tag, best->tag)) && class_may_run(p, k))
-			best = c;
+		struct fair_flow *fl = pick_of_class(f, p, k);
+		if (fl && (!best || fair_before(p->classes[k].tag, p->classes[best->class].tag)))
+			best = fl;
 	}
-	return best ? (struct fair_flow *)fair_heap_top(&best->ready) : NULL;
+	return best;
+}
+
+/* May something of it that does not wait run now, as far as slots go? */
+static bool may_run(const struct fair *f, const struct fair_pool *p, const struct fair_flow *fl)
+{
+	if (fair_tenant_capped(fl->tenant))
+		return false;
+	const struct fair_class *c = &p->classes[fl->class];
+	const struct fair_flow *first = fair_class_first(c);
+	switch (room_of(f, p, fl->class)) {
+	case FULL:
+		return false;
+	case KEPT:
+		return !fl->tenant->running && (!owes(c, fl) || !first || !fair_before(first->tag, fl->tag));
+	case OPEN:
+		return true;
+	}
+	return false;
 }
 
 /* It holds a slot from now on; the clocks of its class and pool go to where it begins. */
@@ -156,10 +219,8 @@ static void start(struct fair *f, struct fair_pool *p, struct fair_flow *fl, str
 	t->running++;
 	c->running++;
 	p->running++;
-	if (t->running == t->rule.cap)
-		for (unsigned k = 0; k < FAIR_CLASSES; k++)
-			if (t->flows[k] && t->flows[k] != fl)
-				fair_flow_place(f, t->flows[k]);
+	if (t->running == t->rule.cap || t->running == 1)
+		fair_tenant_place(f, t, fl);
 	fair_flow_place(f, fl);
 	fair_class_reap(f, c);
 }
@@ -199,6 +260,15 @@ static void unqueue(struct fair_pool *p, struct fair_item *it)
 	fair_tenant_backlog(p, fl->tenant, fl->tenant->waiting - 1, fl->tenant->rule.weight);
 }
 
+static void note_company(struct fair_pool *p, uint64_t tenant, uint64_t now_ns)
+{
+	if (!tenant || tenant == p->came)
+		return;
+	if (p->came)
+		p->company_until_ns = now_ns + FAIR_COMPANY_NS;
+	p->came = tenant;
+}
+
 /* What came last of all that the tenant has waiting. */
 static struct fair_item *newest_of(const struct fair_tenant *t)
 {
@@ -220,12 +290,13 @@ static enum fair_pushed push(struct fair *f, struct fair_item *it, bool behind, 
 	enum fair_pushed said = FAIR_QUEUED;
 
 	advance(f, p, now_ns);
+	note_company(p, it->tenant, f->now_ns);
 	struct fair_flow *fl = fair_flow_get(f, it->tenant, it->pool, it->class, &it->rule);
 	if (!fl)
 		return FAIR_REFUSED;
 	it->queued_ns = f->now_ns;
 	it->owner = fl;
-	if (!behind && !fl->waiting && !fair_tenant_capped(fl->tenant) && class_may_run(p, it->class) && !pick(p)) {
+	if (!behind && !fl->waiting && may_run(f, p, fl) && !pick(f, p)) {
 		struct fair_class *c = &p->classes[it->class];
 		if (fair_before(fl->tag, c->virtual_ns))
 			fl->tag = c->virtual_ns;
@@ -269,7 +340,7 @@ struct fair_item *fair_take(struct fair *f, uint64_t now_ns)
 		if (!p->waiting || p->running >= p->slots)
 			continue;
 		advance(f, p, now_ns);
-		struct fair_flow *fl = pick(p);
+		struct fair_flow *fl = pick(f, p);
 		if (!fl)
 			continue;
 		struct fair_item *it = fl->first;
@@ -316,10 +387,8 @@ void fair_settle(struct fair *f, struct fair_item *it, uint64_t cost_ns, uint64_
 	c->tag += virtual_of(cost_ns, c->weight) - virtual_of(it->charged_ns, c->weight);
 	uint64_t *estimate = &f->estimate_ns[fl->class];
 	*estimate = *estimate - *estimate / 16 + (cost_ns < FAIR_DEBT_MAX_NS ? cost_ns : FAIR_DEBT_MAX_NS) / 16;
-	if (was_capped)
-		for (unsigned k = 0; k < FAIR_CLASSES; k++)
-			if (t->flows[k] && t->flows[k] != fl)
-				fair_flow_place(f, t->flows[k]);
+	if (was_capped || !t->running)
+		fair_tenant_place(f, t, fl);
 	fair_flow_place(f, fl); /* may free both */
 }
 
@@ -337,8 +406,8 @@ void fair_charge(struct fair *f, uint64_t tenant, uint32_t class, const struct f
 	if (fair_before(fl->tag, c->virtual_ns))
 		fl->tag = c->virtual_ns;
 	/* Service like any other: where nobody is before it, the clock goes to where it began. */
-	const struct fair_heap_node *first = fair_heap_top(&c->ready);
-	if (!first || !fair_before(first->key, fl->tag))
+	const struct fair_flow *first = fair_class_first(c);
+	if (!first || !fair_before(first->tag, fl->tag))
 		c->virtual_ns = fl->tag;
 	flow_debit(c, fl, virtual_of(cost_ns, rule->weight));
 	fair_flow_place(f, fl);
@@ -360,7 +429,7 @@ void fair_tenant_set(struct fair *f, uint64_t tenant, const struct fair_tenant_r
 	}
 }
 
-bool fair_pool_set(struct fair *f, uint32_t pool, uint32_t slots, uint32_t queue_max)
+bool fair_pool_set(struct fair *f, uint32_t pool, uint32_t slots, uint32_t kept, uint32_t queue_max)
 {
 	if (pool >= FAIR_POOLS || (!pool && !slots))
 		return false;
@@ -368,6 +437,7 @@ bool fair_pool_set(struct fair *f, uint32_t pool, uint32_t slots, uint32_t queue
 	p->closed = !slots;
 	if (slots) {
 		p->slots = slots;
+		p->kept = kept;
 		p->queue_max = queue_max;
 	}
 	return true;

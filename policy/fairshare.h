@@ -13,10 +13,13 @@
  * with a reserved minimum of slots may always use so many whatever others wait.
  *
  * Slots: what runs at once in a pool. A dedicated pool has slots of its own, used by its tenants alone, who use no
- * others. A tenant's cap bounds how many of its items run at once.
+ * others. A tenant's cap bounds how many of its items run at once. While several tenants come to a pool, its last slots
+ * are kept: only who has nothing running there, and is the next anyway or owes its class nothing, may take them. So
+ * whoever asks for little does not wait until one who floods gives a slot back; what it takes it pays for like any other.
+ * A tenant alone has all.
  *
- * Debt is worked off by the class's service to others, or by the time that slots stand idle while nobody waits; it is
- * never more than a minute of work at the tenant's weight.
+ * Debt is worked off by the class's service to others, or by the time that slots stand idle while nobody waits, or are
+ * kept; it is never more than a minute of work at the tenant's weight.
  *
  * Bound: at most queue_max items wait in a pool, and none longer than its own deadline says. When the queue is full,
  * whoever is most above its share is refused: the tenant with the most waiting items per weight gives up its newest
@@ -45,13 +48,14 @@ const char *fair_tenant_rule_wrong(const struct fair_tenant_rule *r); /* NULL, o
 struct fair_config {
 	uint32_t slots[FAIR_POOLS];     /* running at once; slots[0] > 0; a pool of 0 slots does not exist */
 	uint32_t queue_max[FAIR_POOLS]; /* waiting at once */
+	uint32_t kept[FAIR_POOLS];      /* of the slots, in company: for who has nothing running in the pool */
 	uint32_t class_weight[FAIR_CLASSES];   /* 0 = 100 */
 	uint32_t class_reserved[FAIR_CLASSES]; /* slots of pool 0 that others leave free for it */
 	uint64_t estimate_ns[FAIR_CLASSES];    /* cost before it is known; 0 = 1 ms; then a moving average */
 };
 
 struct fair_item { /* the caller's, zeroed before its first use */
-	uint64_t tenant;
+	uint64_t tenant; /* 0 is the house: one like any other, but nobody's company */
 	uint32_t class;
 	struct fair_tenant_rule rule; /* as it is when pushed */
 	uint64_t queued_ns;
@@ -93,9 +97,9 @@ uint32_t fair_retry_after_s(const struct fair *f, uint64_t tenant, uint32_t clas
 
 /* A tenant's rule from now on, for what it has waiting too (but its pool: what waits stays where it is). */
 void fair_tenant_set(struct fair *f, uint64_t tenant, const struct fair_tenant_rule *rule);
-/* A pool's size from now on. With 0 slots the pool is closed: what is pushed into it goes to pool 0, what waits in it
+/* A pool's size from now on, and how many of its slots are kept. With 0 slots the pool is closed: what is pushed into it goes to pool 0, what waits in it
  * still runs on the slots that it had. false: pool 0 cannot be closed. Call fair_take until NULL after it. */
-bool fair_pool_set(struct fair *f, uint32_t pool, uint32_t slots, uint32_t queue_max);
+bool fair_pool_set(struct fair *f, uint32_t pool, uint32_t slots, uint32_t kept, uint32_t queue_max);
 
 struct fair_sums {
 	uint32_t waiting, running, tenants; /* tenants: that wait */

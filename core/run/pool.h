@@ -16,7 +16,7 @@ struct gh_job {
 GH_MUST_CHECK enum gh_status gh_pool_new(const char *name, unsigned label, unsigned threads, unsigned queue_max,
 					 struct gh_pool **ret_pool);
 /* More threads, up to so many in all (at most POOL_GROW_MAX more than it was made with); never fewer. */
-#define POOL_GROW_MAX 256
+#define POOL_GROW_MAX 260
 GH_MUST_CHECK enum gh_status gh_pool_grow(struct gh_pool *p, unsigned threads);
 /* GH_OK, or GH_BUSY when queue_max jobs wait already, or GH_STOPPING. Never blocks. Any thread. */
 GH_MUST_CHECK enum gh_status gh_pool_submit(struct gh_pool *p, struct gh_job *job);

@@ -14,7 +14,7 @@
 #include "core/fair_loop.h"
 #include "tests/unit/core/fixture.h"
 
-#define WORKERS 8 /* the fixture's */
+#define WORKERS 8 /* the fixture's; in company one more is kept for who has nothing running */
 #define QUEUE 16
 
 static struct house_fixture f;
@@ -134,10 +134,13 @@ static enum gh_status outcome(struct write *w)
 	return w->st;
 }
 
-/* The default tenant holds every worker and every place in the queue. */
+/* The default tenant holds every worker that is not kept and every place in the queue; its neighbour was there just now. */
 static void flood_all(struct write *w)
 {
+	static struct write before;
 	char path[32];
+	start(&before, neighbour, 0); /* its rights and nodes are known, too */
+	is(outcome(&before), GH_OK);
 	for (unsigned i = 0; i < WORKERS + QUEUE; i++) {
 		snprintf(path, sizeof(path), "/f%u", i);
 		prepare(&w[i], f.admin, path);
@@ -154,10 +157,8 @@ static void flood_all(struct write *w)
 
 START_TEST(one_that_floods_is_refused_and_its_neighbour_is_not)
 {
-	static struct write w[WORKERS + QUEUE], more, b[3];
-	start(&b[0], neighbour, 0); /* its rights and nodes are known */
-	is(outcome(&b[0]), GH_OK);
-	for (unsigned i = 0; i < 3; i++)
+	static struct write w[WORKERS + QUEUE], more, b[4];
+	for (unsigned i = 0; i < 4; i++)
 		prepare(&b[i], neighbour, i ? "/b1" : "/b0");
 	prepare(&more, f.admin, "/more");
 	flood_all(w);
@@ -166,9 +167,11 @@ START_TEST(one_that_floods_is_refused_and_its_neighbour_is_not)
 	is(more.st, GH_OVERSHARE);
 	ck_assert_uint_ge(more.retry_s, 1);
 	ck_assert_uint_le(more.retry_s, 60);
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < 4; i++) {
 		fixture_on_loop(&f, submit, &b[i]);
 		ck_assert(b[i].pending);
+		if (!i)
+			fixture_wait_hanging(&f, WORKERS + 1); /* a slot was kept for it: it runs, whatever waits */
 	}
 	ck_assert_uint_eq(share_counts(f.core).waiting, QUEUE); /* never past its bound */
 	for (unsigned i = 0; i < 3; i++) { /* the flooder's newest made room, each time */
@@ -176,7 +179,7 @@ START_TEST(one_that_floods_is_refused_and_its_neighbour_is_not)
 		ck_assert_uint_ge(w[WORKERS + QUEUE - 1 - i].retry_s, 1);
 	}
 	blob_fault_clear(f.blobs);
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 4; i++)
 		is(outcome(&b[i]), GH_OK);
 	for (unsigned i = 0; i < WORKERS + QUEUE - 3; i++)
 		is(outcome(&w[i]), GH_OK);
@@ -195,6 +198,25 @@ static void let_go(void *arg)
 	struct write *w = arg;
 	vfs_req_free(&w->r);
 }
+
+START_TEST(alone_a_tenant_has_the_slot_that_is_kept_too)
+{
+	static struct write w[WORKERS + 2];
+	struct share_pool p;
+	for (unsigned i = 0; i < WORKERS + 2; i++)
+		prepare(&w[i], f.admin, "/x");
+	hang();
+	for (unsigned i = 0; i < WORKERS + 2; i++)
+		fixture_on_loop(&f, submit, &w[i]);
+	fixture_wait_hanging(&f, WORKERS + 1);
+	ck_assert(share_pool_at(f.core, 0, &p));
+	ck_assert_uint_eq(p.running, WORKERS + 1);
+	ck_assert_uint_eq(p.waiting, 1);
+	blob_fault_clear(f.blobs);
+	for (unsigned i = 0; i < WORKERS + 2; i++)
+		is(outcome(&w[i]), GH_OK);
+}
+END_TEST
 
 START_TEST(who_leaves_while_waiting_is_out_of_the_queue)
 {
@@ -249,11 +271,11 @@ START_TEST(a_dedicated_pool_has_workers_of_its_own)
 {
 	static struct write w[WORKERS + QUEUE], b[3];
 	struct share_pool p;
-	is(share_pool_put(f.core, "gold", 2, 10), GH_OK);
-	is(share_tenant_put(f.core, other->id, 100, 0, "gold"), GH_OK);
 	for (unsigned i = 0; i < 3; i++)
 		prepare(&b[i], neighbour, i ? "/b1" : "/b0");
 	flood_all(w);
+	is(share_pool_put(f.core, "gold", 2, 10), GH_OK);
+	is(share_tenant_put(f.core, other->id, 100, 0, "gold"), GH_OK);
 	for (unsigned i = 0; i < 3; i++)
 		fixture_on_loop(&f, submit, &b[i]);
 	fixture_wait_hanging(&f, WORKERS + 2); /* its two, though the shared pool is full and more */
@@ -591,6 +613,7 @@ int main(void)
 	tcase_add_checked_fixture(t, open_house, close_house);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, one_that_floods_is_refused_and_its_neighbour_is_not);
+	tcase_add_test(t, alone_a_tenant_has_the_slot_that_is_kept_too);
 	tcase_add_test(t, who_leaves_while_waiting_is_out_of_the_queue);
 	tcase_add_test(t, a_wait_has_a_bound_and_where_nothing_moves_nobody_is_blamed);
 	tcase_add_test(t, a_house_that_closes_tells_who_waits);

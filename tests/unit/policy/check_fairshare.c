@@ -161,6 +161,103 @@ START_TEST(one_who_floods_does_not_delay_one_who_does_not)
 }
 END_TEST
 
+START_TEST(who_has_nothing_running_waits_for_nobody)
+{
+	begin((struct fair_config){ .slots = { 8 }, .kept = { 1 } });
+	struct sim_sender *a = sim_add(&sim, 1, 1000, 40 * MS, 100), *b = sim_add(&sim, 2, 100, MS, 0);
+	struct sim_sender *d = sim_add(&sim, 3, 1000, 70 * MS, 100); /* two that flood share what is not kept */
+	b->every_ns = 100 * MS;
+	sim_run(&sim, sim.now_ns + 2 * S);
+	sim_reset_figures(&sim);
+	sim_run(&sim, sim.now_ns + 20 * S);
+	ck_assert_uint_ge(b->done, 199);
+	ck_assert_uint_eq(b->wait_max_ns, 0);
+	ck_near((double)(a->busy_ns + d->busy_ns), 7 * 20e9, 0.01);
+	ck_near((double)a->busy_ns, (double)d->busy_ns, 0.01);
+	sim_fini(&sim);
+}
+END_TEST
+
+START_TEST(alone_a_tenant_has_the_slots_that_are_kept_too)
+{
+	begin((struct fair_config){ .slots = { 8 }, .kept = { 3 } });
+	struct sim_sender *a = sim_add(&sim, 1, 1, MS, 100), *b = sim_add(&sim, 2, 1, MS, 0);
+	struct sim_sender *house = sim_add(&sim, 0, 100, MS, 0); /* is nobody's company */
+	house->every_ns = 500 * MS;
+	sim_run(&sim, sim.now_ns + S);
+	ck_near((double)a->busy_ns, 8e9, 0.01);
+	b->every_ns = 5 * S;
+	b->next_ns = sim.now_ns;
+	sim_run(&sim, sim.now_ns + S);
+	sim_reset_figures(&sim);
+	sim_run(&sim, sim.now_ns + 6 * S);
+	ck_assert_uint_eq(a->running_max, 5);
+	ck_assert_uint_eq(b->wait_max_ns, 0);
+	b->every_ns = 0;
+	sim_run(&sim, sim.now_ns + 11 * S); /* nobody else comes any more */
+	sim_reset_figures(&sim);
+	sim_run(&sim, sim.now_ns + S);
+	ck_near((double)a->busy_ns, 8e9, 0.01);
+	sim_fini(&sim);
+}
+END_TEST
+
+START_TEST(weights_divide_as_before_what_is_not_kept)
+{
+	begin((struct fair_config){ .slots = { 12 }, .kept = { 2 } });
+	for (unsigned w = 1; w <= 10; w++) {
+		struct sim_sender *x = sim_add(&sim, w, w * 10, (1 + w * 7 % 10) * MS, 40);
+		x->cost_spread_ns = (w % 3) * 4 * MS;
+	}
+	sim_run(&sim, sim.now_ns + 2 * S);
+	sim_reset_figures(&sim);
+	sim_run(&sim, sim.now_ns + 60 * S);
+	ck_assert_uint_ge(busy_sum(), 600e9 * 0.999);
+	for (unsigned w = 1; w <= 10; w++)
+		ck_near((double)sim.sender[w - 1].busy_ns, (double)busy_sum() * w / 55, 0.01);
+	sim_fini(&sim);
+}
+END_TEST
+
+START_TEST(a_slot_that_is_kept_is_not_for_who_owes)
+{
+	begin((struct fair_config){ .slots = { 4 }, .kept = { 1 } });
+	struct sim_sender *a = sim_add(&sim, 1, 1000, MS, 20);
+	struct sim_sender *b = sim_add(&sim, 2, 10, MS, 1); /* always one: whenever it asks, nothing of it runs */
+	sim_run(&sim, sim.now_ns + S);
+	sim_reset_figures(&sim);
+	sim_run(&sim, sim.now_ns + 20 * S);
+	ck_near((double)b->busy_ns, (double)a->busy_ns / 100, 0.1);
+	sim_fini(&sim);
+}
+END_TEST
+
+START_TEST(what_is_kept_takes_nothing_from_reserved_minimums_and_dedicated_pools)
+{
+	begin((struct fair_config){ .slots = { 8, 3 }, .queue_max = { 1000, 1000 }, .kept = { 1, 1 },
+				    .class_reserved = { [1] = 2 } });
+	struct sim_sender *a = sim_add(&sim, 1, 100, 10 * S, 50), *b = sim_add(&sim, 2, 1, MS, 0);
+	struct sim_sender *c = sim_add(&sim, 3, 100, MS, 0);
+	struct sim_sender *d = sim_add(&sim, 4, 100, 10 * S, 50), *e = sim_add(&sim, 5, 100, MS, 0);
+	a->class = c->class = 6;
+	b->class = 1;
+	d->rule.pool = e->rule.pool = 1;
+	b->every_ns = c->every_ns = e->every_ns = 10 * MS;
+	a->away = d->away = true;
+	sim_run(&sim, sim.now_ns + 15 * MS);
+	a->away = d->away = false;
+	sim_run(&sim, sim.now_ns + 5 * S);
+	ck_assert_uint_eq(a->running_max, 5);
+	ck_assert_uint_eq(d->running_max, 2);
+	ck_assert_uint_eq(e->wait_max_ns, 0);
+	ck_assert_uint_eq(b->wait_max_ns, 0);
+	ck_assert_uint_eq(c->wait_max_ns, 0);
+	ck_assert_uint_ge(b->done, 500);
+	ck_assert_uint_ge(c->done, 500);
+	sim_fini(&sim);
+}
+END_TEST
+
 START_TEST(a_cap_holds_and_idles_nothing)
 {
 	begin((struct fair_config){ .slots = { 8 } });
@@ -259,8 +356,8 @@ START_TEST(a_pool_that_is_closed_runs_out_and_its_tenants_go_to_the_shared_one)
 	struct sim_sender *d = sim_add(&sim, 3, 1000, MS, 20);
 	d->rule.pool = 1;
 	sim_run(&sim, sim.now_ns + S);
-	ck_assert(!fair_pool_set(sim.f, 0, 0, 0));
-	ck_assert(fair_pool_set(sim.f, 1, 0, 0));
+	ck_assert(!fair_pool_set(sim.f, 0, 0, 0, 0));
+	ck_assert(fair_pool_set(sim.f, 1, 0, 0, 0));
 	sim.cfg.slots[1] = 0;
 	d->away = true;
 	sim.lenient = true; /* what is left in pool 1 may not use pool 0 */
@@ -273,7 +370,7 @@ START_TEST(a_pool_that_is_closed_runs_out_and_its_tenants_go_to_the_shared_one)
 	ck_assert_uint_eq(d->running_max, 4);
 	ck_assert_uint_eq(fair_sums(sim.f, 1).running, 0);
 	/* And it can be opened anew. */
-	ck_assert(fair_pool_set(sim.f, 1, 3, 30));
+	ck_assert(fair_pool_set(sim.f, 1, 3, 0, 30));
 	sim.cfg.slots[1] = 3;
 	d->away = true;
 	sim.lenient = true;
@@ -434,6 +531,11 @@ int main(void)
 	tcase_add_test(t, a_surprising_cost_is_paid_for_afterwards);
 	tcase_add_test(t, a_newcomer_waits_no_longer_than_one_item_of_each);
 	tcase_add_test(t, one_who_floods_does_not_delay_one_who_does_not);
+	tcase_add_test(t, who_has_nothing_running_waits_for_nobody);
+	tcase_add_test(t, alone_a_tenant_has_the_slots_that_are_kept_too);
+	tcase_add_test(t, weights_divide_as_before_what_is_not_kept);
+	tcase_add_test(t, a_slot_that_is_kept_is_not_for_who_owes);
+	tcase_add_test(t, what_is_kept_takes_nothing_from_reserved_minimums_and_dedicated_pools);
 	tcase_add_test(t, a_cap_holds_and_idles_nothing);
 	tcase_add_test(t, a_weight_can_be_changed_at_any_time);
 	tcase_add_test(t, classes_share_by_their_weights_and_lend_what_they_do_not_use);

@@ -69,6 +69,10 @@ static bool send_one(struct sim *s, unsigned sender)
 	it->sender = sender;
 	it->sent_ns = s->now_ns;
 	it->cost_ns = x->cost_ns + sim_random(s, x->cost_spread_ns);
+	const uint32_t pool = s->cfg.slots[x->rule.pool] ? x->rule.pool : 0;
+	if (s->came[pool] && s->came[pool] != x->tenant)
+		s->company_until_ns[pool] = s->now_ns + SIM_COMPANY;
+	s->came[pool] = x->tenant;
 	x->sent++;
 	x->inside++;
 	bool in = true;
@@ -159,7 +163,7 @@ bool sim_wastes(const struct sim *s)
 	for (unsigned i = 0; i < s->senders; i++) {
 		const struct sim_sender *x = &s->sender[i];
 		const uint32_t pool = s->cfg.slots[x->rule.pool] ? x->rule.pool : 0;
-		uint32_t kept = 0, mine = 0;
+		uint32_t kept = s->now_ns < s->company_until_ns[pool] ? s->cfg.kept[pool] : 0, mine = 0;
 		if (x->inside == x->running || running[pool] >= s->cfg.slots[pool])
 			continue;
 		for (unsigned k = 0; k < s->senders; k++)
@@ -169,7 +173,7 @@ bool sim_wastes(const struct sim *s)
 		for (unsigned k = 0; !pool && k < FAIR_CLASSES; k++)
 			if (k != x->class && of_class[k] < s->cfg.class_reserved[k])
 				kept += s->cfg.class_reserved[k] - of_class[k];
-		if (pool || of_class[x->class] < s->cfg.class_reserved[x->class] ||
+		if ((!pool && of_class[x->class] < s->cfg.class_reserved[x->class]) ||
 		    s->cfg.slots[pool] - running[pool] > kept)
 			return true;
 	}

@@ -43,6 +43,7 @@ struct sim {
 	unsigned running;
 	struct sim_item *run[SIM_RUNNING];
 	uint32_t waiting_max;
+	uint64_t came[FAIR_POOLS], company_until_ns[FAIR_POOLS]; /* whose the last item was; others come, until then */
 	bool lenient; /* idle slots are not asked about */
 };
 
@@ -52,7 +53,9 @@ struct sim_sender *sim_add(struct sim *s, uint64_t tenant, uint32_t weight, uint
 void sim_run(struct sim *s, uint64_t until_ns);
 void sim_reset_figures(struct sim *s);
 uint64_t sim_random(struct sim *s, uint64_t below);
-/* Is there a slot that stands idle though something that may use it waits? By counting, not by asking the scheduler. */
+#define SIM_COMPANY (10 * S)
+/* Is there a slot that stands idle though something that may use it waits? By counting, not by asking the scheduler. Of
+ * slots that are kept nothing is said: who owes something may not use them. */
 bool sim_wastes(const struct sim *s);
 
 #endif
