@@ -1,4 +1,5 @@
-/* Inside the ACL trie: what a node is. Included by acl_trie.c (building) and acl_query.c (asking), by nobody else.
+/* Inside the ACL trie: what a node is. Included by acl_trie.c (building), acl_query.c (asking) and
+ * acl_class.c (whom entries name), by nobody else.
  *
  * A node is one allocation: the struct, then its children (sorted by key), its entries, its key. It never changes once
  * made; several roots share it, counted in refs. Each node sums up its subtree, itself included, so that questions
