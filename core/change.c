@@ -8,6 +8,7 @@
 #include "core/base/id.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
+#include "core/feed.h"
 #include "core/node_cache.h"
 #include "core/upkeep.h"
 
@@ -261,8 +262,10 @@ static void arrive(struct change *ch, enum gh_status st)
 	quota_settle(&ch->claims, st);
 	if (ch->hidden || (st != GH_OK && st != GH_UNKNOWN))
 		atomic_fetch_and(&ch->w->fate, ~(unsigned)WORK_SENT);
-	if (st == GH_OK || st == GH_UNKNOWN) /* unknown: what is forgotten is read again */
+	if (st == GH_OK || st == GH_UNKNOWN) { /* unknown: what is forgotten is read again */
 		forget(ch);
+		feed_poke(ch->w->req.core, ch->w->tenant);
+	}
 	gh_metric_add(GH_M_COMMITS, st == GH_OK ? 0 : st == GH_STALE ? 1 : 2, 1);
 }
 

@@ -11,6 +11,7 @@
 #include "core/base/log.h"
 #include "core/base/rcu.h"
 #include "core/control_house.h"
+#include "core/feed.h"
 #include "core/gateway.h"
 #include "core/live.h"
 #include "core/node_cache.h"
@@ -93,6 +94,8 @@ static enum gh_status build(struct gh_core *c, char *err)
 	if (st == GH_OK)
 		st = quota_new(c->cfg.quota_lease_ms, &c->quota);
 	if (st == GH_OK)
+		st = feeds_new(c, &c->feeds);
+	if (st == GH_OK)
 		st = node_cache_new(c->cfg.node_cache_bytes, &c->nodes);
 	if (st == GH_OK)
 		st = people_new(c->meta, &people, &c->people);
@@ -155,6 +158,8 @@ enum gh_status gh_core_start(struct gh_core *c)
 	if (st == GH_OK)
 		st = quota_start(c);
 	if (st == GH_OK)
+		st = feeds_start(c);
+	if (st == GH_OK)
 		st = upkeep_start(c, &c->upkeep);
 	return st;
 }
@@ -177,6 +182,7 @@ void gh_core_free(struct gh_core **cp)
 		return;
 	atomic_store(&c->stopping, true);
 	live_stop(c->live);
+	feeds_stop(c);
 	breakers_stop(c); /* lends workers */
 	share_stop(c);
 	gh_pool_free(&c->wait_pool); /* its jobs poke the upkeep */
@@ -186,6 +192,7 @@ void gh_core_free(struct gh_core **cp)
 	switches_stop(c);
 	wait_for_pending(c);
 	quota_stop(c);
+	feeds_free(&c->feeds);
 	share_free(&c->share);
 	access_log_free(&c->access);
 	node_cache_free(&c->nodes);

@@ -25,6 +25,7 @@ struct access_log;
 struct sessions;
 struct switches;
 struct operators;
+struct feeds;
 struct change;
 
 struct gh_core {
@@ -45,6 +46,7 @@ struct gh_core {
 	struct switches *switches;
 	struct operators *operators; /* who works the gate */
 	struct quota *quota;
+	struct feeds *feeds;
 	/* Trees in the making lie below the trash root until they are attached: the walker keeps out while copies run. */
 	pthread_rwlock_t trash_lock;
 	/* Administrators' changes read, decide and commit one after another in this process: none starves another. What
@@ -129,7 +131,7 @@ GH_MUST_CHECK enum gh_status session_still(struct vfs_work *w);
 /* ---- operations: ops.c has the table of functions ---- */
 typedef enum gh_status op_fn(struct vfs_work *w);
 op_fn op_login, op_stat, op_list, op_read, op_write_begin, op_write_commit, op_mkdir, op_remove, op_move, op_copy,
-	op_set_times, op_set_props, op_lock, op_refresh, op_unlock, op_quota;
+	op_set_times, op_set_props, op_lock, op_refresh, op_unlock, op_quota, op_events;
 /* After w->change was sent: the results, or what is to be undone. What it gives is the operation's status. */
 enum gh_status op_write_landed(struct vfs_work *w, enum gh_status st);
 op_fn *op_function(enum vfs_op op);

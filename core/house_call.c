@@ -3,6 +3,7 @@
 
 #include "core/base/id.h"
 #include "core/control_house.h"
+#include "core/feed.h"
 #include "core/node_cache.h"
 #include "core/people/login.h"
 
@@ -145,6 +146,8 @@ enum gh_status house_change(struct gh_core *c, struct gh_arena *a, struct tenant
 		tenant_drop_rights(t);
 	if (t && k.people)
 		people_drop_tenant(c->people, t->id);
+	if (t)
+		feed_poke(c, t);
 	if (row || k.tree) {
 		const enum gh_status again = reread(c, a, row ? row->name : t->name);
 		if (st == GH_OK)

@@ -29,6 +29,7 @@ op_fn *op_function(enum vfs_op op)
 	case VFS_REFRESH: return op_refresh;
 	case VFS_UNLOCK: return op_unlock;
 	case VFS_QUOTA: return op_quota;
+	case VFS_EVENTS: return op_events;
 	case VFS_OP_COUNT: break;
 	}
 	GH_ASSERT(!"an operation without a function");

@@ -24,5 +24,6 @@ X(LOCK,         "lock",         VFS_C_CHANGE, ACL_WRITE, ACL_CREATE, 0, 0, M, tr
 X(REFRESH,      "refresh",      VFS_C_CHANGE, ACL_WRITE, 0, 0, 0, M, true, false)
 X(UNLOCK,       "unlock",       VFS_C_CHANGE, 0, 0, 0, 0, M, true, false)
 X(QUOTA,        "quota",        VFS_C_LOOKUP, 0, 0, 0, 0, M, false, true)
+X(EVENTS,       "events",       VFS_C_WATCH,  0, 0, 0, 0, M, false, true)
 #undef M
 #undef B

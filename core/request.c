@@ -81,11 +81,11 @@ static bool leave_queue(struct vfs_work *w, enum gh_status *ret_st, uint32_t *re
 }
 
 /* Cached logins happen with every HTTP request and tell nothing; the begin of a write that went well is told by its
- * commit. */
+ * commit; a look at the event feed that found nothing by what its waiting comes to. */
 static bool only_a_step(const struct vfs_work *w)
 {
 	return w->req.status == GH_OK &&
-	       ((w->req.op == VFS_LOGIN && !w->may_block) || w->req.op == VFS_WRITE_BEGIN);
+	       ((w->req.op == VFS_LOGIN && !w->may_block) || w->req.op == VFS_WRITE_BEGIN || w->req.will_wait);
 }
 
 static bool worth_a_line(const struct vfs_work *w)

@@ -43,6 +43,7 @@ struct locks {
 };
 
 struct quota_book;
+struct feed_hall;
 struct tenant {
 	/* What every operation looks at comes first, in one line of memory. */
 	uint64_t id, root;
@@ -60,6 +61,7 @@ struct tenant {
 	pthread_mutex_t load;                  /* one loader at a time, as long as the store takes */
 	pthread_mutex_t tries;                 /* the tries' reference counts; held for moments */
 	struct tenant *_Atomic next_id, *_Atomic next_name;
+	struct feed_hall *_Atomic feed; /* somebody follows, or followed, its events (feed.h) */
 	struct live_tally live; /* what it does, counted */
 };
 

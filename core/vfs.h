@@ -138,6 +138,22 @@ struct vfs_cond {
 	const char **tokens;
 };
 
+/* ---- the event feed ---- */
+
+#define VFS_CURSOR_LEN 64
+enum vfs_feed_word { VFS_FEED_CREATED, VFS_FEED_CHANGED, VFS_FEED_MOVED, VFS_FEED_GONE, VFS_FEED_RESYNC };
+/* What a reader is told: policy/feed_rule.h says what the words mean. Never changes; shared by many readers. */
+struct vfs_feed_item {
+	enum vfs_feed_word word;
+	const char *path, *dest; /* dest: MOVED only, else NULL */
+	int64_t time_us;
+	char cursor[VFS_CURSOR_LEN + 1]; /* who was told up to here goes on from here; several can have the same */
+};
+struct vfs_feed_run {
+	const struct vfs_feed_item *items;
+	unsigned count;
+};
+
 /* ---- the request ---- */
 
 enum { /* flags */
@@ -192,6 +208,9 @@ struct vfs_req {
 	/* list */
 	const char *after; /* key of the last one seen, "" = start */
 	unsigned limit;    /* 0 = 1000 */
+	/* events: read behind it, at most limit (0 = 1000) and what belongs together; "" = only tell where the log ends */
+	const char *cursor;
+	bool will_wait; /* where nothing is told: its reader goes on waiting, and this was only a look */
 	/* read: inline bytes wanted (a small file, or a range of it) come back in data when they are at most this many */
 	uint64_t offset, length; /* length UINT64_MAX = to the end */
 	uint32_t inline_max;
@@ -228,6 +247,12 @@ struct vfs_req {
 	unsigned failed_change;     /* set-props: which one was refused */
 	uint64_t quota_used, quota_available; /* quota, and with GH_QUOTA available; UINT64_MAX = unknown */
 	uint64_t quota_files, quota_files_available; /* quota; UINT64_MAX = no limit */
+
+	/* events: what is told, in order, lives as long as the request; where to go on; the ends of the log. GH_NOTFOUND: the
+	 * cursor is of no use any more: list again, and begin at feed_newest (list after it was got). */
+	struct vfs_feed_run *runs;
+	unsigned run_count, feed_count;
+	char feed_next[VFS_CURSOR_LEN + 1], feed_oldest[VFS_CURSOR_LEN + 1], feed_newest[VFS_CURSOR_LEN + 1];
 
 	struct vfs_work *work; /* the core's own */
 };
@@ -287,6 +312,16 @@ uint64_t vfs_upload_received(const struct vfs_upload *u);
 const char *vfs_upload_path(const struct vfs_upload *u);  /* canonical */
 uint64_t vfs_upload_declared(const struct vfs_upload *u); /* UINT64_MAX: no length was said */
 void vfs_upload_abort(struct vfs_upload **u); /* loop; leaves NULL; accepts NULL inside */
+
+/* ---- waiting for events ----
+ * After a VFS_EVENTS that told nothing: ready(arg) comes once, on the loop, never inside, when there is something for that
+ * user behind the cursor (feed_next); then VFS_EVENTS is submitted again. Costs memory, no thread and no polling. Loop. */
+struct vfs_watch;
+/* GH_AGAIN: there is something by now, submit at once. GH_NOMEM. */
+GH_MUST_CHECK enum gh_status vfs_watch_begin(struct gh_core *core, struct gh_loop *loop, struct vfs_session *s,
+					     const char *cursor, void (*ready)(void *arg), void *arg,
+					     struct vfs_watch **ret);
+void vfs_watch_end(struct vfs_watch **w); /* ready does not come any more; leaves NULL; accepts NULL inside */
 
 /* ---- the switchboard, as doors see it ----
  * vfs_submit asks it for every operation. These are for what is no operation yet. Loop thread. */

@@ -55,3 +55,7 @@ X(ADMIN_CALLS, "admin_calls_total", COUNTER, "result", "done refused failed", "C
 X(ADMIN_STREAMS, "admin_streams", GAUGE, NULL, NULL, "Readers of the admin API's event stream.")
 /* enum sign_in_end of core/operators.c */
 X(SIGN_INS, "admin_sign_ins_total", COUNTER, "result", "done wrong code throttled failed", "Operators' sign-ins by how they ended: a wrong password, a wrong or missing one-time code, too many wrong ones.")
+X(FEED_WAITING, "feed_waiting", GAUGE, NULL, NULL, "Readers of the event feed that wait for something to happen.")
+X(FEED_BYTES, "feed_bytes", GAUGE, NULL, NULL, "Memory held by the event feed: events, rights of their time, and what classes of readers are told.")
+X(FEED_READS, "feed_reads_total", COUNTER, NULL, NULL, "Times that a page of a tenant's log was read for the event feed.")
+X(FEED_TOLD, "feed_told_total", COUNTER, NULL, NULL, "Events given to readers of the feed.")

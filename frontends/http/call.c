@@ -166,6 +166,27 @@ static void refuse_in_body(struct http_call *k, struct vfs_req *why)
 	http_call_resume(k);
 }
 
+/* It waits, and in the middle of a stream there are still words for its end. */
+static bool takes_leave(struct http_call *k, const struct vfs_req *why)
+{
+	struct http_ex *ex = &k->ex;
+
+	if (!ex->watches || !ex->answered || k->pending || !ex->service->last_words || !ex->service->last_words(ex, why))
+		return false;
+	http_ready(ex);
+	return true;
+}
+
+void http_call_stop_watching(struct http_call *k, struct vfs_req *why)
+{
+	if (takes_leave(k, why))
+		return;
+	if (k->ex.answered)
+		http_call_abandon(k);
+	else
+		http_call_refuse(k, why);
+}
+
 void http_call_refuse(struct http_call *k, struct vfs_req *why)
 {
 	if (k->stage == CALL_BODY && !k->ended && !k->ex.answered)
@@ -182,6 +203,25 @@ void http_ready(void *ex)
 		return;
 	k->ex.held = false;
 	http_call_resume(k);
+}
+
+void http_hold(struct http_ex *ex)
+{
+	GH_ASSERT(!ex->answered);
+	ex->held = true;
+}
+
+void http_let_go(struct http_ex *ex, void (*fn)(struct http_ex *ex))
+{
+	struct http_call *k = http_call_of(ex);
+
+	GH_ASSERT(!k->pending);
+	if (!ex->held)
+		return;
+	ex->held = false;
+	fn(ex);
+	if (!ex->held)
+		http_call_resume(k);
 }
 
 static void submitted_done(struct vfs_req *req, void *door)

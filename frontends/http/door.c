@@ -174,12 +174,35 @@ static enum gh_status door_start(struct fe_door *door, struct gh_loop *l)
 
 /* ---- drain, quiesce, close ---- */
 
+/* Those who wait for events would wait on. */
+static void watches_end(struct http_shard *s)
+{
+	const struct vfs_verdict stopping = { .status = GH_STOPPING };
+
+	for (struct http_conn *c = s->conns; c; c = c->next) {
+		struct http_call *k = &c->call;
+		struct vfs_req *why;
+
+		if (!k->ex.watches || k->stage == CALL_NONE)
+			continue;
+		why = vfs_req_refused(k->ex.core, s->loop, k->ex.service->proto, k->ex.session, &stopping);
+		if (!why)
+			continue; /* cut when the time is over */
+		why->op = VFS_EVENTS;
+		memcpy(why->id, k->id, sizeof(why->id));
+		k->answer.close = true;
+		http_call_stop_watching(k, why);
+		vfs_req_free(&why);
+	}
+}
+
 static void drain_here(struct gh_task *t)
 {
 	struct http_shard *s = (struct http_shard *)((char *)t - offsetof(struct http_shard, drain_task));
 
 	while (s->idle_oldest)
 		http_conn_cut(s->idle_oldest);
+	watches_end(s);
 }
 
 static void door_drain(struct fe_door *door, unsigned *live)

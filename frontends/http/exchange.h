@@ -42,6 +42,9 @@ struct http_service {
 	enum gh_status (*body)(struct http_ex *ex, const void *data, size_t len);
 	void (*end)(struct http_ex *ex);
 	void (*gone)(struct http_ex *ex);
+	/* A stream of an exchange that watches is to end, why says for what reason: true where it says so itself, and then
+	 * ends; NULL: it is cut. */
+	bool (*last_words)(struct http_ex *ex, const struct vfs_req *why);
 	/* Renders a refusal in the service's own words (DAV:error body, problem+json, page) with http_reply. req may be
 	 * NULL (refused before there was one: login, guard). Exhaustive over enum gh_status. */
 	void (*refuse)(struct http_ex *ex, enum gh_status st, const struct vfs_req *req);
@@ -68,6 +71,8 @@ struct http_ex {
 	uint64_t body_declared;      /* UINT64_MAX = chunked, no length */
 	uint64_t body_received;
 	bool answered, held;
+	bool watches;                /* set by the service: it waits for what may happen. Rules about that class reach it, and
+				      * whatever empties the house ends it at once */
 	void *state;                 /* the service's */
 };
 
@@ -84,6 +89,11 @@ typedef void http_then_fn(struct http_ex *ex, struct vfs_req *req);
 /* Consumes req: `then` owns it (vfs_req_free). If the client vanishes while it is PENDING, req is detached and `then`
  * does not come. */
 void http_submit(struct http_ex *ex, struct vfs_req *req, http_then_fn *then);
+/* Holds an exchange that is not answered yet, without a request of its own. http_let_go ends that, on the loop, from outside
+ * the service's callbacks: fn answers, submits or holds again. If the client vanishes, or it is refused meanwhile, the
+ * exchange is gone without it. */
+void http_hold(struct http_ex *ex);
+void http_let_go(struct http_ex *ex, void (*fn)(struct http_ex *ex));
 /* For vfs_upload_push and vfs_content_pull: ready function and argument that wake this exchange. */
 typedef void http_ready_fn(void *ex);
 extern http_ready_fn http_ready;

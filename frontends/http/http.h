@@ -196,6 +196,9 @@ void http_call_expel(struct http_call *k, enum gh_status st);
  * goes onto the socket as it is, and the connection ends. */
 void http_call_refuse(struct http_call *k, struct vfs_req *why);
 
+/* For an exchange that watches: refused, or its stream ends with words of its own. The caller frees why. */
+void http_call_stop_watching(struct http_call *k, struct vfs_req *why);
+
 /* ---- open.c: what happens to the headers ---- */
 void http_call_open(struct http_call *k, const char *method, const char *version);
 extern const struct http_service http_plain; /* refusals outside every service */

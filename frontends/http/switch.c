@@ -3,7 +3,7 @@
  *
  *   off        what waits is answered 503; an upload under way too, in the middle of its body; an answer that is being
  *              sent is cut, so that nobody takes a part for the whole
- *   drain      what runs is finished, with Connection: close
+ *   drain      what runs is finished, with Connection: close; who waits for events is told at once
  *   read-only  an upload under way is answered (503, or 403 where it lasts); everything else is left alone
  *
  * A connection that idles is left open: its next request hears the right words, which a closed socket does not have.
@@ -46,6 +46,8 @@ static bool class_of(const struct http_call *k, enum vfs_class *ret)
 		return false; /* all of it is with the library, or will be as soon as it takes it */
 	if (k->pending)
 		*ret = vfs_ops[k->pending->op].class;
+	else if (k->ex.watches)
+		*ret = VFS_C_WATCH;
 	else if (is_uploading(k))
 		*ret = VFS_C_WRITE;
 	else if (k->answer.kind == ANSWER_STREAM)
@@ -60,7 +62,7 @@ static void describe(const struct http_call *k, struct vfs_req *why)
 {
 	const struct http_ex *ex = &k->ex;
 
-	why->op = k->pending ? k->pending->op : is_uploading(k) ? VFS_WRITE_COMMIT : VFS_READ;
+	why->op = k->pending ? k->pending->op : ex->watches ? VFS_EVENTS : is_uploading(k) ? VFS_WRITE_COMMIT : VFS_READ;
 	memcpy(why->id, k->id, sizeof(why->id));
 	why->peer = gh_strdup(why->arena, ex->peer);
 	if (ex->session && vfs_req_path(why, ex->path, ex->path_len, GH_PATH_PERCENT) != GH_OK)
@@ -72,7 +74,7 @@ static void refuse(struct http_call *k, const struct vfs_verdict *v)
 	struct http_ex *ex = &k->ex;
 	struct vfs_req *why;
 
-	if (ex->answered || k->stage == CALL_REPLY) {
+	if ((ex->answered || k->stage == CALL_REPLY) && !ex->watches) {
 		http_call_abandon(k);
 		return;
 	}
@@ -82,7 +84,10 @@ static void refuse(struct http_call *k, const struct vfs_verdict *v)
 		return;
 	}
 	describe(k, why);
-	http_call_refuse(k, why);
+	if (ex->watches)
+		http_call_stop_watching(k, why);
+	else
+		http_call_refuse(k, why);
 	vfs_req_free(&why);
 }
 
@@ -103,7 +108,7 @@ static void told(struct vfs_live *l, const struct vfs_verdict *session)
 	}
 	if (!session->by_name)
 		v = vfs_live_stand(k->ex.core, l, class);
-	if (v.status == GH_OK || v.drains)
+	if (v.status == GH_OK || (v.drains && !k->ex.watches)) /* who waits for what may happen has nothing to finish */
 		return;
 	/* A change that the core has already is finished: read-only is for what is still to come. */
 	if ((v.status == GH_READONLY || v.status == GH_FROZEN) && !is_uploading(k))

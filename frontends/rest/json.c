@@ -93,28 +93,33 @@ void rest_json_headers(struct http_ex *ex, const char *type)
 	http_reply_header(ex, "Cache-Control", "no-store");
 }
 
+void rest_problem_json(struct gh_buf *out, enum gh_status st, int code, const struct vfs_req *req)
+{
+	gh_buf_printf(out, "{\"type\":\"urn:gatehouse:problem:%s\"", gh_status_name(st));
+	member(out, "title", gh_status_text(st));
+	gh_buf_printf(out, ",\"status\":%d", code);
+	member(out, "reason", gh_status_name(st));
+	if (req && req->message)
+		member(out, "detail", req->message);
+	if (req && req->rule) /* the administrator's words, where a rule refuses */
+		member(out, "text", req->message ? req->message : gh_status_text(st));
+	if (req && st == GH_LOCKED && req->blocker)
+		member(out, "holder", req->blocker);
+	if (req && st == GH_LOCKED && req->blocker_path)
+		member(out, "locked_path", req->blocker_path);
+	if (req && st == GH_QUOTA && req->quota_available != UINT64_MAX)
+		gh_buf_printf(out, ",\"available_bytes\":%llu", (unsigned long long)req->quota_available);
+	if (req && req->retry_after_s)
+		gh_buf_printf(out, ",\"retry_after\":%u", req->retry_after_s);
+}
+
 void rest_problem(struct http_ex *ex, enum gh_status st, const struct vfs_req *req)
 {
 	struct gh_buf b;
 	int code = http_code_of(st);
 
 	gh_buf_init(&b, 64 << 10);
-	gh_buf_printf(&b, "{\"type\":\"urn:gatehouse:problem:%s\"", gh_status_name(st));
-	member(&b, "title", gh_status_text(st));
-	gh_buf_printf(&b, ",\"status\":%d", code);
-	member(&b, "reason", gh_status_name(st));
-	if (req && req->message)
-		member(&b, "detail", req->message);
-	if (req && req->rule) /* the administrator's words, where a rule refuses */
-		member(&b, "text", req->message ? req->message : gh_status_text(st));
-	if (req && st == GH_LOCKED && req->blocker)
-		member(&b, "holder", req->blocker);
-	if (req && st == GH_LOCKED && req->blocker_path)
-		member(&b, "locked_path", req->blocker_path);
-	if (req && st == GH_QUOTA && req->quota_available != UINT64_MAX)
-		gh_buf_printf(&b, ",\"available_bytes\":%llu", (unsigned long long)req->quota_available);
-	if (req && req->retry_after_s)
-		gh_buf_printf(&b, ",\"retry_after\":%u", req->retry_after_s);
+	rest_problem_json(&b, st, code, req);
 	member(&b, "request_id", ex->request_id);
 	gh_buf_str(&b, "}\n");
 	rest_json_headers(ex, "application/problem+json");

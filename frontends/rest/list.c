@@ -15,6 +15,7 @@
 enum { PAGE = 1000, LIMIT_MAX = 100000, KEY_MAX = GH_NAME_MAX, FILL_BYTES = 48 << 10, ANSWER_MAX = 4 << 20 };
 
 struct listing {
+	struct rest_state state; /* first */
 	struct vfs_req *req; /* the page being told */
 	unsigned at;         /* next of its nodes */
 	unsigned left;       /* that may still be told, this page's included */
@@ -177,6 +178,11 @@ static void first_page(struct http_ex *ex, struct vfs_req *req)
 	http_reply_buf(ex, 200, &b);
 }
 
+static void listing_gone(struct http_ex *ex)
+{
+	vfs_req_free(&listing_of(ex)->req);
+}
+
 void rest_list(struct http_ex *ex)
 {
 	const char *after = http_query(ex, "after"), *limit = http_query(ex, "limit");
@@ -187,8 +193,10 @@ void rest_list(struct http_ex *ex)
 	enum gh_status st = l ? GH_OK : GH_NOMEM;
 
 	ex->state = l;
-	if (l)
+	if (l) {
+		l->state.gone = listing_gone;
 		l->left = PAGE;
+	}
 	if (st == GH_OK && ((after && !hex_decode(after, key, &key_len)) || (limit && !limit_parse(limit, &l->left))))
 		st = GH_INVALID;
 	if (st == GH_OK)
@@ -198,10 +206,4 @@ void rest_list(struct http_ex *ex)
 		return;
 	}
 	http_submit(ex, req, first_page);
-}
-
-void rest_list_gone(struct http_ex *ex)
-{
-	if (ex->state)
-		vfs_req_free(&listing_of(ex)->req);
 }

@@ -4,6 +4,7 @@
  *   /api/v1/content/PATH  GET HEAD PUT DELETE: the bytes of a file; DELETE takes folders with all below
  *   /api/v1/stat/PATH     GET HEAD: one node
  *   /api/v1/list/PATH     GET HEAD: a folder's members
+ *   /api/v1/events        GET: what has happened, and what happens (events.c)
  */
 #include "frontends/rest/rest.h"
 
@@ -22,6 +23,7 @@ static const struct route {
 	{ "/content", GET_HEAD | 1 << HTTP_PUT | 1 << HTTP_DELETE, content_begin },
 	{ "/stat", GET_HEAD, stat_begin },
 	{ "/list", GET_HEAD, rest_list },
+	{ "/events", 1 << HTTP_GET, rest_events },
 };
 
 static const struct route *route_of(const struct http_ex *ex)
@@ -185,7 +187,8 @@ static void rest_end(struct http_ex *ex)
 static void rest_gone(struct http_ex *ex)
 {
 	http_put_gone(ex);
-	rest_list_gone(ex);
+	if (ex->state)
+		((struct rest_state *)ex->state)->gone(ex);
 }
 
 const struct http_service http_service_rest = {
@@ -197,5 +200,6 @@ const struct http_service http_service_rest = {
 	.body = http_put_body,
 	.end = rest_end,
 	.gone = rest_gone,
+	.last_words = rest_events_last_words,
 	.refuse = rest_problem,
 };

@@ -335,6 +335,37 @@ static enum gh_status do_commit(struct vfs_req *r)
 	return st;
 }
 
+static void cursor_write(char *out, unsigned n)
+{
+	snprintf(out, VFS_CURSOR_LEN + 1, "%0*u", VFS_CURSOR_LEN, n);
+}
+
+static enum gh_status do_events(struct vfs_req *r)
+{
+	const unsigned limit = r->limit, all = r->core->feed_count;
+	const unsigned from = *r->cursor ? (unsigned)strtoul(r->cursor, NULL, 10) : all;
+	struct vfs_feed_item *items;
+	unsigned n = from < all ? all - from : 0;
+
+	if (from > all)
+		return GH_NOTFOUND;
+	n = n < limit ? n : limit;
+	items = gh_alloc_array(r->arena, n + 1, sizeof(*items));
+	for (unsigned i = 0; i < n; i++) {
+		items[i] = (struct vfs_feed_item){ i % 2 ? VFS_FEED_MOVED : VFS_FEED_CREATED, gh_printf(r->arena, "/e%u", from + i),
+						   i % 2 ? "/q\"" : NULL, 1700000000123456, "" };
+		cursor_write(items[i].cursor, from + i + 1);
+	}
+	r->runs = gh_alloc(r->arena, sizeof(*r->runs));
+	*r->runs = (struct vfs_feed_run){ items, n };
+	r->run_count = n > 0;
+	r->feed_count = n;
+	cursor_write(r->feed_next, from + n);
+	cursor_write(r->feed_oldest, 0);
+	cursor_write(r->feed_newest, all);
+	return GH_OK;
+}
+
 static enum gh_status run(struct vfs_req *r)
 {
 	struct fake_file *f;
@@ -374,6 +405,8 @@ static enum gh_status run(struct vfs_req *r)
 			return GH_PRECONDITION;
 		remove_tree(r->core, r->path->text);
 		return GH_OK;
+	case VFS_EVENTS:
+		return do_events(r);
 	default:
 		return GH_UNSUPPORTED;
 	}
@@ -455,6 +488,45 @@ enum vfs_submitted vfs_submit(struct vfs_req *r, vfs_done_fn *done, void *door)
 	gh_timer_init(&w->timer, due, w);
 	gh_timer_set(&w->timer, r->loop, r->core->delay_ms[r->op]);
 	return VFS_PENDING;
+}
+
+struct vfs_watch {
+	struct gh_core *core;
+	struct gh_timer timer;
+	void (*ready)(void *arg);
+	void *arg;
+};
+
+static void watch_due(struct gh_timer *t, void *arg)
+{
+	struct vfs_watch *w = arg;
+
+	w->core->feed_count++;
+	w->ready(w->arg);
+}
+
+enum gh_status vfs_watch_begin(struct gh_core *core, struct gh_loop *loop, struct vfs_session *s, const char *cursor,
+			       void (*ready)(void *arg), void *arg, struct vfs_watch **ret)
+{
+	struct vfs_watch *w = calloc(1, sizeof(*w));
+
+	*w = (struct vfs_watch){ .core = core, .ready = ready, .arg = arg };
+	gh_timer_init(&w->timer, watch_due, w);
+	if (core->feed_wakes_ms)
+		gh_timer_set(&w->timer, loop, core->feed_wakes_ms);
+	atomic_fetch_add(&core->watches, 1);
+	*ret = w;
+	return GH_OK;
+}
+
+void vfs_watch_end(struct vfs_watch **w)
+{
+	if (*w) {
+		gh_timer_cancel(&(*w)->timer);
+		atomic_fetch_sub(&(*w)->core->watches, 1);
+	}
+	free(*w);
+	*w = NULL;
 }
 
 void vfs_count_sent(struct gh_core *core, const struct vfs_session *s, enum vfs_proto p, uint64_t bytes)

@@ -21,10 +21,12 @@ struct gh_core {
 	bool content_by_fd;
 	unsigned pull_wait_ms;             /* a pull waits that long before each window */
 	uint64_t damage_at;                /* pulls beyond it are DAMAGED; 0 = never */
+	unsigned feed_count;               /* events that have happened: /e0, /e1 ...; a cursor is how many were told */
+	unsigned feed_wakes_ms;            /* who waits for one gets one after that; 0 = never */
 	unsigned page;                     /* nodes in a page of a listing; 0 = as asked */
 	/* what happened; read from any thread */
 	atomic_uint submitted[VFS_OP_COUNT];
-	atomic_uint detached, aborted, reqs, contents, uploads, sessions;
+	atomic_uint detached, aborted, reqs, contents, uploads, sessions, watches;
 	/* the store; loop thread */
 	struct fake_file *files;
 	uint64_t next_version;

@@ -293,6 +293,92 @@ START_TEST(methods_and_places_that_are_not_there)
 }
 END_TEST
 
+#define CURSOR(n) "000000000000000000000000000000000000000000000000000000000000000" n
+
+START_TEST(events_are_told_from_a_cursor_on)
+{
+	int fd = house_connect(&h);
+	struct heard a;
+
+	h.core->feed_count = 3;
+	ask(fd, "GET", "/api/v1/events?limit=2&after=" CURSOR("0"), &a);
+	ck_assert_int_eq(a.status, 200);
+	ck_assert_str_eq(heard_field(&a, "Content-Type"), "application/json");
+	ck_assert_str_eq(a.body, "{\"events\":[\n"
+		"{\"type\":\"created\",\"path\":\"/e0\",\"time\":\"2023-11-14T22:13:20.123Z\",\"cursor\":\"" CURSOR("1") "\"},\n"
+		"{\"type\":\"moved\",\"path\":\"/e1\",\"to\":\"/q\\\"\",\"time\":\"2023-11-14T22:13:20.123Z\",\"cursor\":\"" CURSOR("2")
+		"\"}\n],\"next\":\"" CURSOR("2") "\",\"oldest\":\"" CURSOR("0") "\",\"newest\":\"" CURSOR("3") "\"}\n");
+	unhear(&a);
+	ask(fd, "GET", "/api/v1/events", &a); /* no cursor: only where to begin, and without waiting */
+	ck_assert_int_eq(a.status, 200);
+	HAS(a, "\"events\":[],\"next\":\"" CURSOR("3") "\"");
+	unhear(&a);
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_long_poll_is_answered_when_something_happens_or_the_time_is_over)
+{
+	int fd = house_connect(&h);
+	struct heard a;
+
+	h.core->feed_wakes_ms = 50;
+	ask(fd, "GET", "/api/v1/events?wait=20&after=" CURSOR("0"), &a);
+	ck_assert_int_eq(a.status, 200);
+	HAS(a, "\"path\":\"/e0\"");
+	unhear(&a);
+	h.core->feed_wakes_ms = 0;
+	ask(fd, "GET", "/api/v1/events?wait=1&after=" CURSOR("1"), &a);
+	ck_assert_int_eq(a.status, 200);
+	HAS(a, "\"events\":[],\"next\":\"" CURSOR("1") "\"");
+	unhear(&a);
+	ck_assert_uint_eq(atomic_load(&h.core->watches), 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_client_that_leaves_stops_waiting)
+{
+	int fd = house_connect(&h);
+
+	say(fd, "GET /api/v1/events?wait=50&after=" CURSOR("0") " HTTP/1.1\r\n" AS_ANN "\r\n");
+	for (unsigned i = 0; i < 500 && !atomic_load(&h.core->watches); i++)
+		usleep(10000);
+	ck_assert_uint_eq(atomic_load(&h.core->watches), 1);
+	close(fd);
+	for (unsigned i = 0; i < 500 && atomic_load(&h.core->watches); i++)
+		usleep(10000);
+	ck_assert_uint_eq(atomic_load(&h.core->watches), 0);
+}
+END_TEST
+
+START_TEST(a_useless_cursor_is_410_and_says_what_to_do)
+{
+	static const char *const bad[] = { "after=" CURSOR("9"), "after=abc", "after=" CURSOR("0") "0" };
+	int fd = house_connect(&h);
+
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char target[200];
+		struct heard a;
+
+		snprintf(target, sizeof(target), "/api/v1/events?%s", bad[i]);
+		ask(fd, "GET", target, &a);
+		ck_assert_int_eq(a.status, 410);
+		ck_assert_str_eq(heard_field(&a, "Content-Type"), "application/problem+json");
+		HAS(a, "\"reason\":\"cursor-expired\"");
+		HAS(a, "list again");
+		unhear(&a);
+	}
+	ask_status(fd, "GET", "/api/v1/events?limit=0", 400);
+	ask_status(fd, "GET", "/api/v1/events?limit=x", 400);
+	ask_status(fd, "GET", "/api/v1/events?wait=-1", 400);
+	ask_status(fd, "GET", "/api/v1/events?wait=1.5", 400);
+	ask_status(fd, "GET", "/api/v1/events/a", 404);
+	ask_status(fd, "PUT", "/api/v1/events", 405);
+	close(fd);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("rest");
@@ -312,6 +398,10 @@ int main(void)
 	tcase_add_test(t, problems_are_told_in_full);
 	tcase_add_test(t, every_status_has_a_problem);
 	tcase_add_test(t, methods_and_places_that_are_not_there);
+	tcase_add_test(t, events_are_told_from_a_cursor_on);
+	tcase_add_test(t, a_long_poll_is_answered_when_something_happens_or_the_time_is_over);
+	tcase_add_test(t, a_client_that_leaves_stops_waiting);
+	tcase_add_test(t, a_useless_cursor_is_410_and_says_what_to_do);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
