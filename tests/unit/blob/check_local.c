@@ -381,6 +381,69 @@ START_TEST(sixteen_threads_put_five_hundred_each_over_several_packs)
 }
 END_TEST
 
+/* ---- zeros ahead ---- */
+
+START_TEST(a_record_after_the_first_sync_goes_where_blocks_are_written)
+{
+	char path[256];
+	struct blob_loc at;
+	off_t from, to;
+	int fd;
+
+	ck_ok(local->put(be, 7, 1, "x", 1, &at));
+	blob_file(7, 1, &at, path, &from, &to);
+	fd = open(path, O_RDONLY);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_gt(lseek(fd, 0, SEEK_HOLE), to + (512 << 10));
+	close(fd);
+}
+END_TEST
+
+#define WIDE 100000
+#define WIDES 24
+static struct blob_loc wide_at[THREADS][WIDES];
+
+static int slow_sync(int fd)
+{
+	usleep(2000);
+	return fdatasync(fd);
+}
+
+static void *wide_putter(void *arg)
+{
+	const uintptr_t me = (uintptr_t)arg;
+	uint8_t *data = malloc(WIDE);
+
+	for (uint64_t i = 0; i < WIDES; i++) {
+		pattern(data, WIDE, me * WIDES + i);
+		ck_ok(local->put(be, me, i, data, WIDE, &wide_at[me][i]));
+	}
+	free(data);
+	return NULL;
+}
+
+/* More comes in the time of a sync than there are zeros ahead: records and zeros meet. */
+START_TEST(zeros_ahead_never_take_a_records_place)
+{
+	uint8_t *data = malloc(WIDE);
+	pthread_t t[THREADS];
+
+	be->sync_data = slow_sync;
+	for (uintptr_t i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, wide_putter, (void *)i), 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	local_reopen();
+	for (uint64_t me = 0; me < THREADS; me++) {
+		for (uint64_t i = 0; i < WIDES; i++) {
+			pattern(data, WIDE, me * WIDES + i);
+			ck_ok(read_back(local, be, me, i, &wide_at[me][i], data, WIDE));
+		}
+	}
+	free(data);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("local blobs");
@@ -395,6 +458,8 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_set_timeout(links, 60);
 	tcase_add_test(t, what_cannot_be_opened_is_refused_with_its_reason);
+	tcase_add_test(t, a_record_after_the_first_sync_goes_where_blocks_are_written);
+	tcase_add_test(t, zeros_ahead_never_take_a_records_place);
 	tcase_add_test(t, the_failing_backend_cannot_be_named_without_the_test_library);
 	tcase_add_test(t, read_only_reads_and_touches_nothing);
 	tcase_add_test(t, a_start_that_died_before_its_format_was_written_starts_again);
