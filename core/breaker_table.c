@@ -111,6 +111,25 @@ bool breaker_others_open(const struct breakers *b, enum service s, uint64_t tena
 	return false;
 }
 
+static unsigned hasten(struct breaker_seat *seat, uint64_t now_ms)
+{
+	const bool waited = breaker_hasten(&seat->b, now_ms);
+
+	breaker_mirror(seat);
+	return waited;
+}
+
+unsigned breaker_hasten_all(struct breakers *b, enum service s, uint64_t now_ms)
+{
+	unsigned n = hasten(&b->service[s], now_ms);
+
+	for (unsigned i = 0; atomic_load(&b->tenants) && i < BREAKER_BUCKETS; i++)
+		for (unsigned k = 0; k < BREAKER_WAYS; k++)
+			if (atomic_load(&b->of[i][k].tenant))
+				n += hasten(&b->of[i][k].of[s], now_ms);
+	return n;
+}
+
 void breaker_tenants_close(struct breakers *b, enum service s, uint64_t now_ms)
 {
 	for (unsigned i = 0; i < BREAKER_BUCKETS; i++)

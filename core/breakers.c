@@ -321,6 +321,18 @@ void breakers_failed(struct gh_core *c, enum service s, uint64_t tenant, enum gh
 	breaker_tell(b, &paper);
 }
 
+void breakers_hasten(struct gh_core *c, enum service s)
+{
+	struct breakers *b = c->breakers;
+
+	pthread_mutex_lock(&b->lock);
+	const unsigned waited = breaker_hasten_all(b, s, breaker_now_ms());
+	pthread_mutex_unlock(&b->lock);
+	if (waited)
+		gh_log(GH_LOG_INFO, "breaker.hastened", "service=%s breakers=%u why=\"it can be reached again\"", service_name(s),
+		       waited);
+}
+
 /* ---- before the queue ---- */
 
 /* 0: it may go (as a scout, where one is given). Else the milliseconds to wait. */
@@ -443,8 +455,15 @@ enum gh_status breakers_new(struct gh_core *c, const struct breaker_config *cfg,
 	return GH_OK;
 }
 
+static void metadata_is_back(void *core)
+{
+	breakers_hasten(core, SERVICE_METADATA);
+}
+
 enum gh_status breakers_start(struct gh_core *c)
 {
+	if (c->meta)
+		meta_on_back(c->meta, metadata_is_back, c);
 	live_source_add(c, &c->breakers->live);
 	return flights_watch(c->breakers);
 }
@@ -453,6 +472,8 @@ void breakers_stop(struct gh_core *c)
 {
 	if (!c->breakers)
 		return;
+	if (c->meta)
+		meta_on_back(c->meta, NULL, NULL);
 	if (c->live)
 		live_source_remove(c, &c->breakers->live);
 	flights_stop(c->breakers);

@@ -78,6 +78,9 @@ enum gh_status breakers_leave(struct breaker_pass *p, enum gh_status st); /* giv
 /* A call that was made without asking has failed (on a loop, where nothing blocks). */
 void breakers_failed(struct gh_core *c, enum service s, uint64_t tenant, enum gh_status st);
 
+/* The store has a sign that the service can be reached again: breakers that wait let probes through now. */
+void breakers_hasten(struct gh_core *c, enum service s);
+
 /* ---- before the queue ---- */
 
 /* While a breaker is not closed, at most as many operations as it lets probe are on their way through the queue. */

@@ -112,6 +112,8 @@ struct breaker_tenant *breaker_tenant_make(struct breakers *b, uint64_t tenant, 
 bool breaker_others_open(const struct breakers *b, enum service s, uint64_t tenant);
 /* Locked: it is everybody's trouble, so nobody's own. */
 void breaker_tenants_close(struct breakers *b, enum service s, uint64_t now_ms);
+/* Locked: there is a sign that the service is well again, at least for some. How many were waiting. */
+unsigned breaker_hasten_all(struct breakers *b, enum service s, uint64_t now_ms);
 /* Locked: counts what went well into the windows; entries without trouble are given back. */
 void breaker_fold_service(struct breakers *b, enum service s, uint64_t now_ms);
 void breaker_fold_tenant(struct breakers *b, struct breaker_tenant *t, enum service s, uint64_t now_ms);

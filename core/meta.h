@@ -383,6 +383,9 @@ GH_MUST_CHECK enum gh_status meta_stream(struct meta_store *m, struct meta_call 
 void meta_wait(struct meta_store *m, unsigned shard, bool others_only, uint64_t *seen, uint32_t timeout_ms);
 /* Has those that wait return, from now on always at once. Before what they belong to is taken apart. */
 void meta_wait_end(struct meta_store *m);
+/* fn is called, on a thread of the store's, when a database that could not be reached or did not answer takes connections
+ * again: a sign, no proof. It may not block, nor call the store. NULL: nobody any more; then none is under way either. */
+void meta_on_back(struct meta_store *m, void (*fn)(void *arg), void *arg);
 
 /* Documents of one kind, by id. limit at most 1000. */
 GH_MUST_CHECK enum gh_status meta_settings(struct meta_store *m, struct meta_call *c, const char *kind,

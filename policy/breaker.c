@@ -226,6 +226,14 @@ void breaker_trip(struct breaker *b, const struct breaker_config *cfg, uint64_t 
 	b->until_ms = now_ms + pause_ms(cfg, b->openings, random);
 }
 
+bool breaker_hasten(struct breaker *b, uint64_t now_ms)
+{
+	if (b->state != BREAKER_OPEN || b->forced || b->until_ms <= now_ms)
+		return false;
+	b->until_ms = now_ms;
+	return true;
+}
+
 static void close_it(struct breaker *b, uint64_t now_ms)
 {
 	become(b, BREAKER_CLOSED, now_ms);

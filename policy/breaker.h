@@ -87,6 +87,10 @@ void breaker_add_good(struct breaker *b, const struct breaker_config *cfg, uint6
 /* Opens it, or opens it again, on evidence that the caller has. */
 void breaker_trip(struct breaker *b, const struct breaker_config *cfg, uint64_t now_ms, uint32_t random);
 
+/* There is a sign that the dependency is well again: the pause of an open one ends now, and probes find out. No sign for one
+ * that was opened by hand. true: it was waiting. */
+bool breaker_hasten(struct breaker *b, uint64_t now_ms);
+
 /* By hand. */
 void breaker_force_open(struct breaker *b, uint64_t now_ms);
 void breaker_reset(struct breaker *b, uint64_t now_ms);

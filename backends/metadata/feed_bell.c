@@ -30,6 +30,22 @@ void feed_bell_ring(struct feed_bell *b, bool own)
 	pthread_mutex_unlock(&b->lock);
 }
 
+void feed_bell_on_back(struct feed_bell *b, void (*back)(void *arg), void *arg)
+{
+	pthread_mutex_lock(&b->lock);
+	b->back = back;
+	b->back_arg = arg;
+	pthread_mutex_unlock(&b->lock);
+}
+
+void feed_bell_back(struct feed_bell *b)
+{
+	pthread_mutex_lock(&b->lock);
+	if (b->back)
+		b->back(b->back_arg);
+	pthread_mutex_unlock(&b->lock);
+}
+
 void feed_bell_end(struct feed_bell *b)
 {
 	pthread_mutex_lock(&b->lock);

@@ -15,6 +15,7 @@
 
 #include <libpq-fe.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define PG_VALUES_MAX 48 /* of one statement */
 
@@ -81,6 +82,7 @@ struct db {
 	struct pg_conn *writer;
 	uint64_t clock_asked_ns; /* writer's */
 	struct pg_listen *listen; /* NULL: not started */
+	atomic_bool missed;       /* it could not be reached, or did not answer: the listener looks for it */
 	uint64_t analyze_next;   /* writer's: when so many rows were changed; UINT64_MAX: no more */
 
 	pthread_mutex_t lock;
@@ -141,6 +143,8 @@ PGconn *pg_dial(struct db *db);
 /* ---- pgsql_listen.c ---- */
 enum gh_status pg_listen(struct db *db, struct feed_bell *bell);
 void pg_poke(struct db *db);
+/* A connection could not be made, or nothing came in time: the listener looks for the server until it can be reached. */
+void pg_miss(struct db *db);
 void pg_listen_end(struct db *db);
 
 /* ---- pgsql_stmt.c ---- */

@@ -5,7 +5,9 @@
  * is stands in the event log. A note that is lost, with a connection or a server, costs time and nothing else: whoever waits
  * looks by itself as well.
  *
- * Nothing here blocks but connecting; while that fails it is tried again, with a pause.
+ * Nothing here blocks but connecting; while that fails it is tried again, with a pause. So this thread is also the one that
+ * finds out when a server that was missed (pg_miss) can be reached again, and says so (feed_bell_back): whoever keeps away
+ * from it meanwhile, as a circuit breaker does for longer and longer, need not wait to the end.
  */
 #include "backends/metadata/pgsql.h"
 
@@ -36,6 +38,7 @@ struct pg_listen {
 	char channel[32];
 	bool owed; /* a NOTIFY */
 	uint64_t next_ns; /* when one may go out */
+	uint64_t look_ns; /* when a server that was missed may be looked for */
 	uint64_t asked_ns; /* since when an answer is waited for; 0: it is not */
 	bool said; /* that there is no connection */
 };
@@ -75,6 +78,14 @@ static void name_channel(struct pg_listen *l, const char *schema)
 		 (unsigned long long)gh_siphash(&fixed, schema, strlen(schema)));
 }
 
+static void found(struct pg_listen *l)
+{
+	if (!atomic_exchange(&l->db->missed, false))
+		return;
+	gh_log(GH_LOG_INFO, "meta.reachable", "database=%s", l->db->label);
+	feed_bell_back(l->bell);
+}
+
 static void connect_again(struct pg_listen *l)
 {
 	char schema[128], sql[64];
@@ -97,6 +108,18 @@ static void connect_again(struct pg_listen *l)
 		gh_log(GH_LOG_INFO, "meta.listening", "database=%s", l->db->label);
 	l->said = false;
 	feed_bell_ring(l->bell, false); /* who knows what was missed */
+	found(l);
+}
+
+/* This thread's connection may be well, or wait for an answer: what counts is whether another can be made. */
+static void look(struct pg_listen *l)
+{
+	PGconn *h = pg_dial(l->db);
+
+	if (PQstatus(h) == CONNECTION_OK)
+		found(l);
+	PQfinish(h);
+	l->look_ns = gh_mono_ns() + AGAIN_MS * GH_MS_NS;
 }
 
 /* The answer to a NOTIFY, and notes of others. */
@@ -144,11 +167,20 @@ static void tell(struct pg_listen *l, uint64_t now)
 	l->asked_ns = now;
 }
 
+static int until_ms(uint64_t then, uint64_t now)
+{
+	return then > now ? (int)((then - now) / GH_MS_NS) + 1 : 0;
+}
+
 static int wait_ms(const struct pg_listen *l, uint64_t now)
 {
+	int ms = l->asked_ns ? ANSWER_MS : -1;
+
 	if (!l->h || (l->owed && !l->asked_ns))
-		return l->next_ns > now ? (int)((l->next_ns - now) / GH_MS_NS) + 1 : 0;
-	return l->asked_ns ? ANSWER_MS : -1;
+		return until_ms(l->next_ns, now);
+	if (atomic_load(&l->db->missed) && (ms < 0 || until_ms(l->look_ns, now) < ms))
+		ms = until_ms(l->look_ns, now);
+	return ms;
 }
 
 static void pass(struct pg_listen *l)
@@ -159,6 +191,9 @@ static void pass(struct pg_listen *l)
 	if (!l->h && now >= l->next_ns)
 		connect_again(l);
 	now = gh_mono_ns();
+	if (l->h && atomic_load(&l->db->missed) && now >= l->look_ns)
+		look(l);
+	now = gh_mono_ns();
 	if (l->h && l->owed && !l->asked_ns && now >= l->next_ns)
 		tell(l, now);
 	if (l->h) {
@@ -167,10 +202,8 @@ static void pass(struct pg_listen *l)
 	}
 	if (poll(p, 2, wait_ms(l, now)) < 0)
 		return;
-	if (p[0].revents && read(l->wake, &n, sizeof(n)) > 0) {
-		atomic_store(&l->poked, false);
-		l->owed = true;
-	}
+	if (p[0].revents && read(l->wake, &n, sizeof(n)) > 0)
+		l->owed |= atomic_exchange(&l->poked, false);
 	if (l->h && p[1].revents)
 		take_in(l);
 	if (l->h && l->asked_ns && gh_mono_ns() - l->asked_ns > ANSWER_MS * GH_MS_NS)
@@ -221,6 +254,12 @@ void pg_poke(struct db *db)
 
 	if (l && !atomic_exchange(&l->poked, true))
 		wake(l);
+}
+
+void pg_miss(struct db *db)
+{
+	if (!atomic_exchange(&db->missed, true) && db->listen)
+		wake(db->listen);
 }
 
 void pg_listen_end(struct db *db)

@@ -245,6 +245,8 @@ static void dialled(struct db *db, bool ok)
 		db->retry_at_ns = gh_mono_ns() + (db->retry_ms - part % (db->retry_ms / 2)) * GH_MS_NS;
 	}
 	pthread_mutex_unlock(&db->lock);
+	if (!ok)
+		pg_miss(db);
 }
 
 static enum gh_status conn_again(struct db *db, struct pg_conn **ret)

@@ -315,6 +315,7 @@ static enum gh_status wait_for_result(struct pg_conn *c)
 	}
 	/* The connection goes: the server sees that within client_connection_check_interval, and stops what it was asked. */
 	pg_lose(c, "wait", "it took too long, so it is given up");
+	pg_miss(c->db);
 	return c->callers ? GH_DEADLINE : GH_DATABASE;
 }
 

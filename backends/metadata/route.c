@@ -184,6 +184,11 @@ void meta_wait_end(struct meta_store *m)
 	feed_bell_end(&m->central->bell);
 }
 
+void meta_on_back(struct meta_store *m, void (*fn)(void *arg), void *arg)
+{
+	feed_bell_on_back(&m->central->bell, fn, arg);
+}
+
 /* ---- gateways: in central, but for what is in the making, which is where its tenant is ---- */
 
 bool meta_is_shared(struct meta_store *m)

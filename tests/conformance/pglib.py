@@ -12,8 +12,10 @@ Skips the test where PostgreSQL's server is not installed."""
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 
 import gh
 
@@ -47,10 +49,51 @@ class Cluster:
         """At once, as in a crash of the server."""
         subprocess.run(['sh', SCRIPT, 'stop', self.dir], check=True, stdout=subprocess.DEVNULL)
 
-    def pid(self):
-        """Of the server's first process, which is also the leader of its process group."""
+    def standby(self):
+        """A new cluster that follows this one; commits here wait for it."""
+        other = Cluster.__new__(Cluster)
+        other.settings, other.own, other.dir = self.settings, True, tempfile.mkdtemp(prefix='gh-pg-')
+        p = subprocess.run(['sh', SCRIPT, 'standby', other.dir, self.dir, *self.settings], stdout=subprocess.PIPE, text=True)
+        if p.returncode:
+            shutil.rmtree(other.dir, ignore_errors=True)
+            raise RuntimeError('the standby does not start')
+        other.conninfo = p.stdout.strip()
+        self.sql("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
+        self.sql('SELECT pg_reload_conf()')
+        end = time.monotonic() + 10
+        while self.sql("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") != '1':
+            if time.monotonic() > end:
+                raise RuntimeError('the standby does not follow')
+            time.sleep(0.05)
+        return other
+
+    def promote(self):
+        subprocess.run(['sh', SCRIPT, 'promote', self.dir], check=True, stdout=subprocess.DEVNULL)
+
+    def pids(self):
+        """All processes of the server, the first of them first."""
         with open(os.path.join(self.dir, 'data', 'postmaster.pid')) as f:
-            return int(f.readline())
+            first = int(f.readline())
+        p = subprocess.run(['ps', '-o', 'pid=', '--ppid', str(first)], stdout=subprocess.PIPE, text=True)
+        return [first] + [int(n) for n in p.stdout.split()]
+
+    def freeze(self):
+        """Every process of it stands still: connections stay, nobody answers."""
+        frozen = set()
+        while True:  # one may just have been born
+            more = set(self.pids()) - frozen
+            if not more:
+                break
+            for pid in more:
+                os.kill(pid, signal.SIGSTOP)
+            frozen |= more
+
+    def thaw(self):
+        for pid in self.pids():
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
 
     def sql(self, text, db='gatehouse'):
         """What psql prints: rows as lines, columns with | between."""

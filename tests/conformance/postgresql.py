@@ -25,8 +25,7 @@ t = gh.Checks()
 
 
 def config(conninfo, *more):
-    # The longest pause of a breaker bounds how soon the first success comes after a long absence.
-    return 'metadata: postgresql\npostgresql:\n  conninfo: "%s"\nbreaker:\n  max: 1s\n%s' % (
+    return 'metadata: postgresql\npostgresql:\n  conninfo: "%s"\n%s' % (
         conninfo, ''.join(line + '\n' for line in more))
 
 

@@ -6,6 +6,8 @@
 #   pgcluster.sh stop DIR                    at once, as in a crash of the server
 #   pgcluster.sh database DIR NAME           an empty database in the cluster that runs there, if it is not there yet
 #                                            prints its conninfo
+#   pgcluster.sh standby DIR OF [NAME=VALUE...]   a standby of the cluster in OF, called `standby` there; prints its conninfo
+#   pgcluster.sh promote DIR                 makes a standby the primary; returns when it takes writes
 #
 # Exit status 77: PostgreSQL is not installed. fsync is off unless a setting turns it on: a test's data need not outlive
 # the machine.
@@ -42,6 +44,14 @@ if [ "$verb" = database ]; then
 	exit
 fi
 
+if [ "$verb" = promote ]; then
+	cd /
+	as "$bin/pg_ctl" -D "$dir/data" -w -s promote
+	exit
+fi
+
+of=
+[ "$verb" != standby ] || { of=$1; shift; }
 options="-c listen_addresses= -c unix_socket_directories=$dir -c fsync=off -c shared_buffers=32MB -c max_connections=100"
 for setting; do
 	options="$options -c $setting"
@@ -51,7 +61,10 @@ mkdir -p "$dir"
 chmod 755 "$dir"
 cd / # where user postgres may not be is no place to start from
 made=
-if [ ! -d "$dir/data" ]; then
+if [ -n "$of" ]; then
+	as "$bin/pg_basebackup" -d "host=$of user=gatehouse application_name=standby" -D "$dir/data" -R -X stream -c fast \
+		--no-sync >"$dir/basebackup.log" 2>&1
+elif [ ! -d "$dir/data" ]; then
 	as "$bin/initdb" -D "$dir/data" -A trust -U gatehouse --no-sync -E UTF8 --locale=C >"$dir/initdb.log" 2>&1
 	made=yes
 fi

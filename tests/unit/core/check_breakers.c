@@ -208,6 +208,29 @@ START_TEST(while_it_is_open_few_set_out_and_all_of_them_come_home)
 }
 END_TEST
 
+START_TEST(a_sign_of_health_lets_probes_through_for_all_who_wait)
+{
+	core->breakers->cfg.base_ms = core->breakers->cfg.max_ms = 60000;
+	for (unsigned i = 0; i < cfg.min_calls; i++)
+		(void)call(SERVICE_METADATA, 7, GH_DATABASE);
+	state_is(SERVICE_METADATA, 7, BREAKER_OPEN);
+	ck_assert_int_eq(call(SERVICE_METADATA, 7, GH_OK), GH_TRIPPED);
+	ck_assert_int_eq(breakers_open(core, SERVICE_METADATA, 8), GH_OK);
+	breakers_hasten(core, SERVICE_METADATA);
+	ck_assert_int_eq(call(SERVICE_METADATA, 8, GH_OK), GH_TRIPPED); /* by hand */
+	for (unsigned i = 0; i < cfg.probes_needed; i++)
+		ck_assert_int_eq(call(SERVICE_METADATA, 7, GH_OK), GH_OK);
+	state_is(SERVICE_METADATA, 7, BREAKER_CLOSED);
+	for (unsigned i = 0; i < 2 * cfg.min_calls; i++) {
+		(void)call(SERVICE_METADATA, 7, GH_DATABASE);
+		(void)call(SERVICE_METADATA, 9, GH_DATABASE);
+	}
+	ck_assert_int_eq(call(SERVICE_METADATA, 10, GH_OK), GH_TRIPPED); /* everybody's */
+	breakers_hasten(core, SERVICE_METADATA);
+	ck_assert_int_eq(call(SERVICE_METADATA, 10, GH_OK), GH_OK);
+}
+END_TEST
+
 START_TEST(opened_by_hand_nobody_passes_until_it_is_reset)
 {
 	ck_assert_int_eq(breakers_open(core, SERVICE_BLOBS, 0), GH_OK);
@@ -450,6 +473,7 @@ int main(void)
 	tcase_add_test(still, a_tenant_in_trouble_again_and_again_does_not_become_everybodys);
 	tcase_add_test(still, the_table_of_tenants_does_not_grow_and_keeps_those_that_are_shut_out);
 	tcase_add_test(still, while_it_is_open_few_set_out_and_all_of_them_come_home);
+	tcase_add_test(still, a_sign_of_health_lets_probes_through_for_all_who_wait);
 	tcase_add_test(still, opened_by_hand_nobody_passes_until_it_is_reset);
 	tcase_add_checked_fixture(watched, setup_watched, teardown);
 	tcase_add_test(watched, calls_that_hang_open_it_while_they_hang);

@@ -265,10 +265,17 @@ START_TEST(connections_that_the_server_dropped_meanwhile_are_not_noticed)
 }
 END_TEST
 
+static void count_signs(void *arg)
+{
+	atomic_fetch_add((atomic_uint *)arg, 1);
+}
+
 START_TEST(a_server_that_is_down_is_a_failure_and_one_that_is_back_is_used_within_two_seconds)
 {
+	atomic_uint signs = 0;
 	uint64_t back;
 
+	meta_on_back(f.m, count_signs, &signs);
 	OK(put_one("a"));
 	ck_assert_int_eq(cluster_do("stop", ""), 0);
 	IS(GH_DATABASE, look_one());
@@ -278,12 +285,18 @@ START_TEST(a_server_that_is_down_is_a_failure_and_one_that_is_back_is_used_withi
 		ck_assert_msg(st == GH_DATABASE, "%s", gh_status_name(st));
 		usleep(50000);
 	}
+	ck_assert_uint_eq(atomic_load(&signs), 0);
 	ck_assert_int_eq(cluster_do("start", ""), 0);
 	back = gh_mono_ns();
 	while (put_one("c") != GH_OK || look_one() != GH_OK) {
 		ck_assert_uint_lt(gh_mono_ns() - back, 2 * GH_S_NS);
 		usleep(10000);
 	}
+	while (!atomic_load(&signs)) {
+		ck_assert_uint_lt(gh_mono_ns() - back, 2 * GH_S_NS);
+		usleep(10000);
+	}
+	meta_on_back(f.m, NULL, NULL);
 	ck_assert_int_eq(put_one("a"), GH_STALE); /* it is there */
 	SOUND(&f);
 }

@@ -237,6 +237,28 @@ START_TEST(probes_that_never_come_back_do_not_keep_it_half_open_for_ever)
 }
 END_TEST
 
+START_TEST(a_sign_of_health_ends_the_pause_and_nothing_else)
+{
+	struct breaker_permit p;
+	struct breaker b = fresh();
+	uint32_t wait_ms;
+
+	ck_assert(!breaker_hasten(&b, 5000)); /* closed */
+	breaker_trip(&b, &cfg, 5000, 0);
+	ck_assert(!breaker_ask(&b, &cfg, 5001, &p, &wait_ms));
+	ck_assert(breaker_hasten(&b, 5001));
+	ck_assert(!breaker_hasten(&b, 5001)); /* it waits no more */
+	ck_assert_int_eq(b.state, BREAKER_OPEN);
+	ck_assert(breaker_ask(&b, &cfg, 5001, &p, &wait_ms));
+	ck_assert(p.probe);
+	breaker_settle(&b, &cfg, 5002, p, BREAKER_FAILED, 1, 0); /* it was no true one: twice the pause */
+	ck_assert(!breaker_ask(&b, &cfg, 5002 + 2 * cfg.base_ms - 1, &p, &wait_ms));
+	breaker_force_open(&b, 9000);
+	ck_assert(!breaker_hasten(&b, 9000));
+	ck_assert(!breaker_ask(&b, &cfg, 9001, &p, &wait_ms));
+}
+END_TEST
+
 START_TEST(opened_by_hand_it_stays_open_until_reset_by_hand)
 {
 	struct breaker b = fresh();
@@ -378,6 +400,7 @@ int main(void)
 	tcase_add_test(t, after_a_window_of_health_the_row_of_openings_begins_anew);
 	tcase_add_test(t, what_began_before_a_change_of_state_says_nothing_after_it);
 	tcase_add_test(t, probes_that_never_come_back_do_not_keep_it_half_open_for_ever);
+	tcase_add_test(t, a_sign_of_health_ends_the_pause_and_nothing_else);
 	tcase_add_test(t, opened_by_hand_it_stays_open_until_reset_by_hand);
 	tcase_add_test(t, one_tenant_that_fails_among_healthy_ones_is_to_blame_alone);
 	tcase_add_test(t, when_the_others_fail_too_it_is_the_service);
