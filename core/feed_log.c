@@ -113,7 +113,7 @@ static void item_fill(struct gh_arena *a, const struct tenant *t, const struct m
 	enum feed_kind kind = kind_of(e);
 	const char *dest = kind == FEED_MOVED || kind == FEED_ARRIVED ? e->dest : NULL;
 
-	*ret = (struct feed_item){ .at = e->at, .time_us = e->time_us };
+	*ret = (struct feed_item){ .node = e->node, .at = e->at, .time_us = e->time_us };
 	if (kind != FEED_NOTHING && kind != FEED_PEOPLE && kind != FEED_ANYTHING) {
 		ret->path = parse(a, t, e->path, &ret->event.path);
 		ret->dest = parse(a, t, dest, &ret->event.dest);

@@ -232,7 +232,9 @@ static bool tell(struct building *m, unsigned item, enum vfs_feed_word word, con
 		m->room = room;
 	}
 	told = &p->told[p->count];
-	*told = (struct vfs_feed_item){ word, path, dest, p->block->items[item].time_us, "" };
+	*told = (struct vfs_feed_item){ word, path, dest, 0, p->block->items[item].time_us, "" };
+	if (word == VFS_FEED_CREATED || word == VFS_FEED_CHANGED || word == VFS_FEED_MOVED)
+		told->node = p->block->items[item].node;
 	feed_cursor_write(told->cursor, m->hall->tenant->id, at);
 	p->item_of[p->count++] = item;
 	return path != NULL;

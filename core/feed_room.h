@@ -29,6 +29,7 @@ void feed_snap_unref(struct feed_snap **s); /* accepts NULL inside */
 struct feed_item {
 	struct feed_event event;
 	const char *path, *dest;
+	uint64_t node;
 	struct meta_cursor at;
 	int64_t time_us;
 	bool raises; /* the tenant's rights epoch */

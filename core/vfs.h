@@ -146,6 +146,7 @@ enum vfs_feed_word { VFS_FEED_CREATED, VFS_FEED_CHANGED, VFS_FEED_MOVED, VFS_FEE
 struct vfs_feed_item {
 	enum vfs_feed_word word;
 	const char *path, *dest; /* dest: MOVED only, else NULL */
+	uint64_t node;           /* what came, changed or moved; 0: not told */
 	int64_t time_us;
 	char cursor[VFS_CURSOR_LEN + 1]; /* who was told up to here goes on from here; several can have the same */
 };

@@ -8,14 +8,20 @@ static unsigned rights(const struct feed_view *v, const struct feed_path *p, uns
 	return acl_trie_rights(v->trie, &v->caller, p->keys, depth);
 }
 
-/* Do listings lead to it? Then its name may be told. */
+/* Do listings lead to it? Then its name may be told. A folder is listed with the right to do so, or where there is no right on
+ * it at all and it is only a way; other rights alone open no names. */
 static bool sees(const struct feed_view *v, const struct feed_path *p, unsigned depth)
 {
 	if (v->caller.owner)
 		return true;
-	for (unsigned d = 0; d <= depth; d++)
-		if (!rights(v, p, d) && !acl_navigable(v->trie, &v->caller, p->keys, d))
+	for (unsigned d = 0; d <= depth; d++) {
+		const unsigned have = rights(v, p, d);
+
+		if (!have && !acl_navigable(v->trie, &v->caller, p->keys, d))
 			return false;
+		if (d < depth && have && !(have & ACL_LIST))
+			return false;
+	}
 	return true;
 }
 
@@ -31,15 +37,19 @@ static unsigned say_gone(struct feed_told *ret, unsigned n, bool dest, unsigned 
 	return say(ret, n, depth ? FEED_SAY_GONE : FEED_SAY_RESYNC, dest, depth);
 }
 
-/* The shortest way to p, itself excluded, that is seen in `there` alone; p->depth: none. */
-static unsigned way_only_in(const struct feed_view *there, const struct feed_view *not_there, const struct feed_path *p)
+#define NOTHING UINT32_MAX
+
+/* How much of the way to p is seen in `there` alone: the shortest part of it; p->depth where that is p itself, whatever it is
+ * not_there (`itself`). NOTHING: none. What is seen through one folder can be what makes others ways, so that parts of the
+ * way come and go even where its end is not seen at all. */
+static unsigned only_in(const struct feed_view *there, const struct feed_view *not_there, const struct feed_path *p, bool itself)
 {
-	if (there == not_there)
-		return p->depth;
-	for (unsigned d = 0; d < p->depth; d++)
+	const bool seen = sees(there, p, p->depth);
+
+	for (unsigned d = 0; there != not_there && d < p->depth; d++)
 		if (sees(there, p, d) && !sees(not_there, p, d))
 			return d;
-	return p->depth;
+	return seen && (itself || !sees(not_there, p, p->depth)) ? p->depth : NOTHING;
 }
 
 /* The place is hidden now, though a reader may have seen something else there: what is above it is to be looked at. */
@@ -56,28 +66,30 @@ static unsigned decide_arrived(const struct feed_event *e, const struct feed_vie
 			       struct feed_told *ret, unsigned n)
 {
 	const struct feed_path *p = &e->dest;
+	const unsigned gained = only_in(after, before, p, true), lost = only_in(before, after, p, true);
 
-	if (sees(after, p, p->depth))
-		return say(ret, n, FEED_SAY_RESYNC, true, way_only_in(after, before, p));
-	if (sees(before, p, p->depth))
-		return say_above(ret, n, after, p);
-	return n;
+	if (gained != NOTHING)
+		return say(ret, n, FEED_SAY_RESYNC, true, gained);
+	if (lost == NOTHING)
+		return n;
+	return lost < p->depth ? say_gone(ret, n, true, lost) : say_above(ret, n, after, p);
 }
 
 static unsigned decide_removed(const struct feed_event *e, const struct feed_view *before, const struct feed_view *after,
 			       struct feed_told *ret)
 {
-	return sees(before, &e->path, e->path.depth) ? say_gone(ret, 0, false, way_only_in(before, after, &e->path)) : 0;
+	const unsigned lost = only_in(before, after, &e->path, true);
+
+	return lost != NOTHING ? say_gone(ret, 0, false, lost) : 0;
 }
 
 static unsigned decide_moved(const struct feed_event *e, const struct feed_view *before, const struct feed_view *after,
 			     struct feed_told *ret)
 {
 	const struct feed_path *from = &e->path, *to = &e->dest;
-	const bool had = sees(before, from, from->depth), has = sees(after, to, to->depth);
 	unsigned n;
 
-	if (had && has && way_only_in(before, after, from) == from->depth && way_only_in(after, before, to) == to->depth) {
+	if (only_in(before, after, from, true) == from->depth && only_in(after, before, to, true) == to->depth) {
 		n = say(ret, 0, FEED_SAY_MOVED, false, from->depth);
 		/* Other rights come down to it than before: below it, other things may be seen. */
 		if (rights(before, from, from->depth) != rights(after, to, to->depth))
@@ -92,14 +104,16 @@ static unsigned decide_rights(const struct feed_event *e, const struct feed_view
 			      struct feed_told *ret)
 {
 	const struct feed_path *p = &e->path;
-	const bool had = sees(before, p, p->depth), has = sees(after, p, p->depth);
+	unsigned d;
 
 	/* Entries below it are what they were, so that where the same comes down to them, all is as it was. */
 	if (rights(before, p, p->depth) == rights(after, p, p->depth))
 		return 0;
-	if (has)
-		return say(ret, 0, FEED_SAY_RESYNC, false, way_only_in(after, before, p));
-	return had ? say_gone(ret, 0, false, way_only_in(before, after, p)) : 0;
+	d = only_in(before, after, p, false);
+	if (d != NOTHING)
+		return say_gone(ret, 0, false, d);
+	d = only_in(after, before, p, true);
+	return d != NOTHING ? say(ret, 0, FEED_SAY_RESYNC, false, d) : 0;
 }
 
 unsigned feed_decide(const struct feed_event *e, const struct feed_view *before, const struct feed_view *after, bool people,

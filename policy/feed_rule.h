@@ -1,8 +1,8 @@
 /* What a reader of the event feed is told of an event: decided from rights alone, before the event and after it. Pure; any
  * number of readers of the same tries.
  *
- * A reader sees what listings lead to: what there is a right on, or what is only a way to that, in folders that are seen. No
- * other name is told, and nothing that a reader sees comes, goes or changes in silence:
+ * A reader sees what listings lead to: what there is a right on, or what is only a way to that, in folders that are seen and may
+ * be listed. No other name is told, and nothing that a reader sees comes, goes or changes in silence:
  *   created, changed PATH   it is there, or is not what it was
  *   moved PATH to DEST      with all below
  *   gone PATH               with all below: removed, moved to where the reader sees nothing, or out of the reader's rights

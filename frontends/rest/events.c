@@ -56,6 +56,8 @@ static void tell_item(struct gh_buf *out, const struct vfs_feed_item *it)
 		gh_buf_json(out, it->dest, strlen(it->dest));
 	}
 	http_rfc3339_format(time, it->time_us);
+	if (it->node)
+		gh_buf_printf(out, "\",\"id\":\"%llu", (unsigned long long)it->node);
 	gh_buf_printf(out, "\",\"time\":\"%s\",\"cursor\":\"%s\"}", time, it->cursor);
 }
 

@@ -353,7 +353,7 @@ static enum gh_status do_events(struct vfs_req *r)
 	items = gh_alloc_array(r->arena, n + 1, sizeof(*items));
 	for (unsigned i = 0; i < n; i++) {
 		items[i] = (struct vfs_feed_item){ i % 2 ? VFS_FEED_MOVED : VFS_FEED_CREATED, gh_printf(r->arena, "/e%u", from + i),
-						   i % 2 ? "/q\"" : NULL, 1700000000123456, "" };
+						   i % 2 ? "/q\"" : NULL, i % 2 ? 7 : 0, 1700000000123456, "" };
 		cursor_write(items[i].cursor, from + i + 1);
 	}
 	r->runs = gh_alloc(r->arena, sizeof(*r->runs));

@@ -125,12 +125,15 @@ static bool may_see(const struct world *w, int i, unsigned who)
 	return false;
 }
 
-/* Listings lead to it: what lies in a folder that may not be seen is not found, even where some right on it is had. */
+/* Listings lead to it: not where a folder above may not be seen, or not be listed. */
 static bool is_found(const struct world *w, int i, unsigned who)
 {
-	for (; i >= 0; i = w->node[i].parent)
-		if (!may_see(w, i, who))
+	for (int at = i; at >= 0; at = w->node[at].parent) {
+		if (!may_see(w, at, who))
 			return false;
+		if (at != i && has_any(w, at, who) && !has_right(w, at, who, ACL_LIST))
+			return false;
+	}
 	return true;
 }
 

@@ -306,7 +306,7 @@ START_TEST(events_are_told_from_a_cursor_on)
 	ck_assert_str_eq(heard_field(&a, "Content-Type"), "application/json");
 	ck_assert_str_eq(a.body, "{\"events\":[\n"
 		"{\"type\":\"created\",\"path\":\"/e0\",\"time\":\"2023-11-14T22:13:20.123Z\",\"cursor\":\"" CURSOR("1") "\"},\n"
-		"{\"type\":\"moved\",\"path\":\"/e1\",\"to\":\"/q\\\"\",\"time\":\"2023-11-14T22:13:20.123Z\",\"cursor\":\"" CURSOR("2")
+		"{\"type\":\"moved\",\"path\":\"/e1\",\"to\":\"/q\\\"\",\"id\":\"7\",\"time\":\"2023-11-14T22:13:20.123Z\",\"cursor\":\"" CURSOR("2")
 		"\"}\n],\"next\":\"" CURSOR("2") "\",\"oldest\":\"" CURSOR("0") "\",\"newest\":\"" CURSOR("3") "\"}\n");
 	unhear(&a);
 	ask(fd, "GET", "/api/v1/events", &a); /* no cursor: only where to begin, and without waiting */
