@@ -205,14 +205,6 @@ enum gh_status change_remove(struct change *ch, const struct place *p, const str
 	return GH_OK;
 }
 
-/* Another structural commit may be through already: the generation here only rises. */
-static void raise_tree_gen(struct tenant *t, uint64_t to)
-{
-	uint64_t now = atomic_load(&t->tree_gen);
-	while (now < to && !atomic_compare_exchange_weak(&t->tree_gen, &now, to))
-		;
-}
-
 /* In this order: cache entries, snapshots, generation; see tenant.h. */
 static void forget(struct change *ch)
 {
@@ -227,7 +219,7 @@ static void forget(struct change *ch)
 	if (ch->rights || ch->tree)
 		tenant_drop_rights(w->tenant);
 	if (ch->tree) {
-		raise_tree_gen(w->tenant, ch->batch.tree_gen + 1);
+		tenant_raise_tree_gen(w->tenant, ch->batch.tree_gen + 1);
 		upkeep_poke(w->req.core->upkeep); /* there may be something in the trash */
 	}
 }

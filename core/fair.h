@@ -66,6 +66,8 @@ struct share_config {
 GH_MUST_CHECK enum gh_status share_new(struct gh_core *c, const struct share_config *cfg, struct share **ret);
 /* Weights, caps and pools as the house's settings have them; blocking. */
 GH_MUST_CHECK enum gh_status share_load(struct gh_core *c);
+/* Again, after another gateway has changed something: what is no more is forgotten, too. */
+GH_MUST_CHECK enum gh_status share_reload(struct gh_core *c);
 void share_tell_live(struct gh_core *c); /* once live counts */
 void share_stop(struct gh_core *c); /* what waits is out; nothing is taken any more. Before the pools are freed. */
 void share_free(struct share **s);  /* after the loops have no work of the house any more */

@@ -375,3 +375,36 @@ enum gh_status share_load(struct gh_core *c)
 	tenants_each(c, take_over, &k);
 	return st;
 }
+
+/* Which pools there are by the settings. */
+static enum gh_status pools_stored(struct gh_core *c, json_t *names)
+{
+	struct gh_arena *a = gh_arena_new(16u << 20);
+	struct meta_call call = { .arena = a, .op = "share" };
+	struct meta_setting *rows;
+	unsigned count;
+	const enum gh_status st = a ? meta_settings(c->meta, &call, SHARE_POOL_KIND, 0, PAGE, &rows, &count) : GH_NOMEM;
+
+	for (unsigned i = 0; st == GH_OK && i < count; i++) {
+		json_t *o = json_loads(rows[i].doc, 0, NULL);
+		const char *name = json_string_value(json_object_get(o, "name"));
+		if (name)
+			json_object_set_new(names, name, json_true());
+		json_decref(o);
+	}
+	gh_arena_free(&a);
+	return st;
+}
+
+enum gh_status share_reload(struct gh_core *c)
+{
+	json_t *names = json_object();
+	enum gh_status st = names ? pools_stored(c, names) : GH_NOMEM;
+	struct share_pool p;
+
+	for (unsigned i = 1; st == GH_OK && i < FAIR_POOLS; i++)
+		if (share_pool_at(c, i, &p) && !json_object_get(names, p.name))
+			share_pool_remove(c, p.name);
+	json_decref(names);
+	return st == GH_OK ? share_load(c) : st;
+}

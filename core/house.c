@@ -150,7 +150,9 @@ enum gh_status gh_core_new(const struct gh_core_config *cfg, struct gh_core **re
 
 enum gh_status gh_core_start(struct gh_core *c)
 {
-	enum gh_status st = switches_start(c);
+	enum gh_status st = stream_start(c);
+	if (st == GH_OK)
+		st = switches_start(c);
 	if (st == GH_OK)
 		st = live_start(c->live);
 	if (st == GH_OK)
@@ -181,6 +183,7 @@ void gh_core_free(struct gh_core **cp)
 	if (!c)
 		return;
 	atomic_store(&c->stopping, true);
+	stream_stop(c);
 	live_stop(c->live);
 	feeds_stop(c);
 	breakers_stop(c); /* lends workers */
@@ -220,6 +223,8 @@ const char *gh_core_not_ready(struct gh_core *c)
 		return vfs_not_ready(c);
 	if (c->cfg.gateway && gateway_not_ready(c->cfg.gateway))
 		return gateway_not_ready(c->cfg.gateway);
+	if (!core_trusts_memory(c))
+		return "the event stream of the database is lost: memory is not trusted, everything is asked of the database";
 	if (share_counts(c).waiting >= c->cfg.queue_max)
 		return "the queue for workers is full";
 	return NULL;

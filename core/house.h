@@ -17,6 +17,7 @@
 #include "core/people/login.h"
 #include "core/quota.h"
 #include "core/run/pool.h"
+#include "core/stream.h"
 #include "core/tenant.h"
 #include "core/vfs.h"
 
@@ -27,6 +28,7 @@ struct switches;
 struct operators;
 struct feeds;
 struct change;
+struct stream;
 
 struct gh_core {
 	struct gh_core_config cfg;
@@ -47,6 +49,7 @@ struct gh_core {
 	struct operators *operators; /* who works the gate */
 	struct quota *quota;
 	struct feeds *feeds;
+	struct stream *stream; /* NULL: embedded, nobody else writes */
 	/* Trees in the making lie below the trash root until they are attached: the walker keeps out while copies run. */
 	pthread_rwlock_t trash_lock;
 	/* Administrators' changes read, decide and commit one after another in this process: none starves another. What
@@ -135,6 +138,12 @@ op_fn op_login, op_stat, op_list, op_read, op_write_begin, op_write_commit, op_m
 /* After w->change was sent: the results, or what is to be undone. What it gives is the operation's status. */
 enum gh_status op_write_landed(struct vfs_work *w, enum gh_status st);
 op_fn *op_function(enum vfs_op op);
+
+/* May what is in memory be used, or has the store to be asked? */
+static inline bool core_trusts_memory(struct gh_core *c)
+{
+	return !c->stream || stream_trusted(c);
+}
 
 /* Blocking helpers for what is no request (control, upkeep) are in control_house.h. */
 

@@ -162,7 +162,8 @@ struct meta_event {
 	struct meta_cursor at;
 	/* What caches have to forget, in words between spaces:
 	 *   sPARENT:LEN:KEY  the name slot KEY (LEN bytes, spaces and all) of folder PARENT
-	 *   t  the tenant's tree generation rose        r  rights: entries, users, groups     l  locks
+	 *   tGEN  the tenant's tree generation rose, to GEN where it is told
+	 *   r  rights: entries, users, groups     l  locks
 	 *   uID  that user, its password or tokens      T  the tenant's own row
 	 *   kID:KIND  that setting                      -  nothing at all
 	 * "": the writer does not tell (a release that does not know how): everything of the tenant. Readers take a word that

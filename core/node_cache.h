@@ -1,6 +1,6 @@
 /* The node cache: (tenant, parent, name key) -> node, never whole paths, so that a folder's move drops one entry. Holds
- * "nothing of that name here" too (node id 0): there is one gateway on an embedded store, so nobody else can make it
- * appear behind our back.
+ * "nothing of that name here" too (node id 0), on an embedded store: there is one gateway, so nobody else can make it
+ * appear behind our back (place.c).
  *
  * Reading is lock-free under RCU; a found entry is copied into the caller's arena. Filling and dropping take a stripe's
  * mutex. A fill notes its bucket's drop count before the store is read and gives up if it moved. A lower rev never

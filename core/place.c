@@ -25,8 +25,8 @@ static enum gh_status walk_cache(struct vfs_work *w, struct place *p)
 						   last ? w->req.arena : NULL, &n);
 		if (st != GH_OK)
 			return st;
-		if (n.id == 0)
-			return GH_OK;
+		if (n.id == 0) /* others may have made it meanwhile, where there are any */
+			return w->req.core->stream ? GH_AGAIN : GH_OK;
 		found_one(p, &n);
 		if (n.type == META_FILE && !last) {
 			p->below_file = true;
@@ -62,7 +62,7 @@ static enum gh_status walk_store(struct vfs_work *w, struct place *p)
 			return GH_OK;
 		}
 	}
-	if (found == 0)
+	if (found == 0 && !c->stream)
 		node_cache_fill(c->nodes, w->tenant->id, p->ids[p->found], comp[0].key, comp[0].key_len, NULL, mark);
 	return GH_OK;
 }
@@ -77,7 +77,7 @@ static enum gh_status find_root(struct vfs_work *w, struct place *p)
 		p->node = (struct meta_node){ .id = t->root, .type = META_FOLDER, .name = "", .key = "" };
 		return GH_OK;
 	}
-	if (!w->fresh)
+	if (!w->fresh && core_trusts_memory(c))
 		st = node_cache_get(c->nodes, t->id, 0, "", 0, w->req.arena, &p->node);
 	if (st != GH_AGAIN || !w->may_block)
 		return st;
@@ -102,7 +102,7 @@ enum gh_status place_find(struct vfs_work *w, const struct gh_path *path, struct
 	enum gh_status st = find_root(w, p);
 	if (st != GH_OK)
 		return st;
-	if (!w->fresh) {
+	if (!w->fresh && core_trusts_memory(w->req.core)) {
 		if (w->may_block)
 			gh_rcu_online();
 		st = walk_cache(w, p);

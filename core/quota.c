@@ -273,8 +273,12 @@ static enum gh_status load_one(struct gh_core *c, const struct by_id *all, const
 	const struct quota_limits l = limits_read(s->doc);
 	struct tenant *t = by_id_find(all, s->tenant);
 
-	if (t)
-		return quota_limits_set(c, t, s->user, &l);
+	if (t) {
+		const enum gh_status st = quota_limits_set(c, t, s->user, &l);
+		if (st == GH_OK)
+			account_find(t, s->user)->stored = true;
+		return st;
+	}
 	gh_log(GH_LOG_WARN, "quota-load", "tenant=%llu hint=\"a limit of a tenant that is not there\"",
 	       (unsigned long long)s->tenant);
 	return GH_OK;
@@ -301,6 +305,35 @@ enum gh_status quota_load(struct gh_core *c)
 		gh_arena_free(&a);
 	}
 	free(all.of);
+	return st;
+}
+
+static void forget_met(struct gh_core *c)
+{
+	for (struct quota_account *a = atomic_load(&c->quota->all); a; a = a->next_all)
+		a->stored = false;
+}
+
+static void end_those_not_met(struct gh_core *c)
+{
+	struct quota_limits none;
+
+	for (unsigned k = 0; k < QUOTA_KINDS; k++)
+		none.of[k] = QUOTA_NONE;
+	for (struct quota_account *a = atomic_load(&c->quota->all); a; a = a->next_all)
+		if (!a->stored)
+			limits_enter(a, &none);
+}
+
+/* With the change lock: who sets limits here holds it, and so does whoever reloads. */
+enum gh_status quota_reload(struct gh_core *c)
+{
+	enum gh_status st;
+
+	forget_met(c);
+	st = quota_load(c);
+	if (st == GH_OK)
+		end_those_not_met(c);
 	return st;
 }
 

@@ -31,6 +31,7 @@ struct quota_account {
 	pthread_cond_t renewed;
 	bool renewing; /* somebody is at the store for it */
 	bool used;     /* since the keeper looked */
+	bool stored;   /* quota_reload has met it */
 	uint64_t lease, until_ns; /* its name; monotonic, some time before the store lets it end */
 	struct quota_stock stock[QUOTA_STOCKS];
 	int64_t month;

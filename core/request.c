@@ -198,6 +198,8 @@ static enum gh_status run_attempts(struct vfs_work *w)
 	enum gh_status st;
 	do {
 		w->fresh = w->attempts > 0;
+		if (w->fresh && w->may_block)
+			stream_catch_up(w->req.core); /* what another gateway has made stale is known here then */
 		st = fn(w);
 		if (w->may_block)
 			rights_unref(&w->rights);

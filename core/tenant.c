@@ -27,6 +27,7 @@ struct tenants {
 	pthread_mutex_t lock; /* writers */
 	struct gh_sipkey key;
 	struct tenant *_Atomic by_name[TENANT_BUCKETS];
+	struct tenant *_Atomic by_id[TENANT_BUCKETS];
 	struct hosts *hosts; /* RCU */
 };
 
@@ -88,6 +89,27 @@ struct tenant *tenant_find(struct gh_core *c, const char *name)
 	while (t && strcmp(t->name, name) != 0)
 		t = atomic_load_explicit(&t->next_name, memory_order_acquire);
 	return t;
+}
+
+/* Ids made together differ in their lowest bits, and in time. */
+static unsigned id_bucket(uint64_t id)
+{
+	return (unsigned)((id ^ id >> 21) % TENANT_BUCKETS);
+}
+
+struct tenant *tenant_by_id(struct gh_core *c, uint64_t id)
+{
+	struct tenant *t = atomic_load_explicit(&c->tenants->by_id[id_bucket(id)], memory_order_acquire);
+	while (t && t->id != id)
+		t = atomic_load_explicit(&t->next_id, memory_order_acquire);
+	return t;
+}
+
+void tenant_raise_tree_gen(struct tenant *t, uint64_t to)
+{
+	uint64_t now = atomic_load(&t->tree_gen);
+	while (now < to && !atomic_compare_exchange_weak(&t->tree_gen, &now, to))
+		;
 }
 
 void tenants_each(struct gh_core *c, void (*fn)(struct tenant *t, void *arg), void *arg)
@@ -183,11 +205,12 @@ enum gh_status tenant_refresh(struct gh_core *c, const struct meta_tenant *row, 
 		struct tenant *_Atomic *head = &ts->by_name[bucket_of(ts, t->name)];
 		atomic_store(&t->next_name, atomic_load(head));
 		atomic_store_explicit(head, t, memory_order_release);
+		head = &ts->by_id[id_bucket(t->id)];
+		atomic_store(&t->next_id, atomic_load(head));
+		atomic_store_explicit(head, t, memory_order_release);
 	}
 	atomic_store(&t->disabled, row->disabled);
-	uint64_t gen = atomic_load(&t->tree_gen);
-	while (gen < row->tree_gen && !atomic_compare_exchange_weak(&t->tree_gen, &gen, row->tree_gen))
-		;
+	tenant_raise_tree_gen(t, row->tree_gen);
 	struct hosts *fresh = hosts_with(ts->hosts, t, row->hosts ? row->hosts : "");
 	if (!fresh)
 		goto out;
@@ -419,10 +442,13 @@ static enum gh_status rights_load_or_wait(struct gh_core *c, struct tenant *t, s
 
 enum gh_status rights_get(struct gh_core *c, struct tenant *t, bool may_block, struct rights **ret)
 {
+	const bool trusted = core_trusts_memory(c);
 	if (!may_block) {
-		*ret = gh_rcu_read(&t->rights);
+		*ret = trusted ? gh_rcu_read(&t->rights) : NULL;
 		return *ret ? GH_OK : GH_AGAIN;
 	}
+	if (!trusted)
+		return ASK(c, SERVICE_METADATA, t->id, rights_load(c, t, ret));
 	*ret = rights_ref_published(t);
 	if (*ret)
 		return GH_OK;
@@ -503,10 +529,13 @@ static enum gh_status locks_load_or_wait(struct gh_core *c, struct tenant *t, st
 
 enum gh_status locks_get(struct gh_core *c, struct tenant *t, bool may_block, struct locks **ret)
 {
+	const bool trusted = core_trusts_memory(c);
 	if (!may_block) {
-		*ret = gh_rcu_read(&t->locks);
+		*ret = trusted ? gh_rcu_read(&t->locks) : NULL;
 		return *ret ? GH_OK : GH_AGAIN;
 	}
+	if (!trusted)
+		return ASK(c, SERVICE_METADATA, t->id, locks_load(c, t, ret));
 	*ret = locks_ref_published(t);
 	if (*ret)
 		return GH_OK;

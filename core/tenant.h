@@ -78,6 +78,9 @@ struct tenant *tenant_of_host(struct gh_core *c, const char *host);
 GH_MUST_CHECK enum gh_status tenant_get(struct gh_core *c, const char *name, struct tenant **ret);
 /* Takes over name, hosts, disabled of a changed or new row. */
 GH_MUST_CHECK enum gh_status tenant_refresh(struct gh_core *c, const struct meta_tenant *row, struct tenant **ret);
+struct tenant *tenant_by_id(struct gh_core *c, uint64_t id); /* memory only, as tenant_find */
+/* It only rises. */
+void tenant_raise_tree_gen(struct tenant *t, uint64_t to);
 /* Reads all tenants' rows (host names) at start. */
 GH_MUST_CHECK enum gh_status tenants_load(struct gh_core *c);
 void tenants_each(struct gh_core *c, void (*fn)(struct tenant *t, void *arg), void *arg);

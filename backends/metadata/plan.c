@@ -178,7 +178,9 @@ static const char *touched_of(struct plan *p, const struct meta_batch *b)
 	}
 	for (unsigned i = 0; i < b->step_count; i++)
 		touch_step(&out, &b->steps[i], &tree, &rights, &locks);
-	if (tree)
+	if (tree && b->tree_gen != UINT64_MAX)
+		gh_buf_printf(&out, "t%llu ", (unsigned long long)b->tree_gen + 1);
+	else if (tree)
 		gh_buf_str(&out, "t ");
 	if (rights)
 		gh_buf_str(&out, "r ");

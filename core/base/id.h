@@ -11,4 +11,10 @@ uint64_t gh_id_new(void);
 /* Unix microseconds that an id was made at (ms precision). */
 int64_t gh_id_time_us(uint64_t id);
 
+/* Whose: the slot it was made with. */
+static inline unsigned gh_id_slot(uint64_t id)
+{
+	return (unsigned)(id >> 11) & 1023;
+}
+
 #endif

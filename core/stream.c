@@ -1,0 +1,275 @@
+/* See stream.h. Here: reading, and what is forgotten at once; stream_later.c: what the store has to be asked for. */
+#include "core/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/id.h"
+#include "core/base/log.h"
+#include "core/base/metrics.h"
+#include "core/base/rcu.h"
+#include "core/gateway.h"
+#include "core/node_cache.h"
+#include "core/stream_later.h"
+#include "core/touched.h"
+
+#define TRUST_MS 1000u
+#define POLL_MS 500u
+#define AGAIN_MS 100u
+#define READ_MIN_MS 250u
+#define ARENA_BYTES (32u << 20) /* a page of events */
+
+/* `reading` is held while the log is read and what it says is done, over calls of the store; it covers place, arena and
+ * owed. */
+struct stream_shard {
+	struct gh_core *core;
+	unsigned shard;
+	pthread_t thread;
+	bool runs;
+	atomic_bool stop;
+	pthread_mutex_t reading;
+	struct meta_stream place;
+	struct gh_arena *arena;
+	struct stream_later owed;
+	_Atomic uint64_t begun, done;   /* numbers of readings: the last that began, and that ended well */
+	_Atomic uint64_t trusted_until_ns;
+};
+
+struct stream {
+	unsigned count;
+	struct stream_shard *of;
+};
+
+bool stream_trusted(struct gh_core *c)
+{
+	const uint64_t now = gh_mono_ns();
+
+	for (unsigned i = 0; i < c->stream->count; i++)
+		if (now > atomic_load_explicit(&c->stream->of[i].trusted_until_ns, memory_order_acquire))
+			return false;
+	return true;
+}
+
+/* ---- one event ---- */
+
+static void forget_tenant(struct stream_shard *s, struct tenant *t, uint64_t id)
+{
+	node_cache_clear(s->core->nodes); /* it is not sorted by tenants; this is rare */
+	if (t) {
+		tenant_drop_locks(t);
+		tenant_drop_rights(t);
+	}
+	stream_later_tenant(&s->owed, id);
+	stream_later_user(&s->owed, id, 0);
+	if (!id)
+		stream_later_settings(&s->owed, NULL, 0);
+}
+
+static void forget_word(struct stream_shard *s, struct tenant *t, uint64_t tenant, const struct touched *w)
+{
+	switch (w->kind) {
+	case 's':
+		node_cache_drop(s->core->nodes, tenant, w->id, w->text, w->len);
+		return;
+	case 'l':
+		if (t)
+			tenant_drop_locks(t);
+		return;
+	case 'r':
+	case 't':
+		if (t)
+			tenant_drop_rights(t);
+		return;
+	case 'u':
+		people_drop_user(s->core->people, tenant, w->id);
+		stream_later_user(&s->owed, tenant, w->id);
+		return;
+	case 'T':
+		if (t)
+			tenant_drop_rights(t);
+		stream_later_tenant(&s->owed, tenant);
+		return;
+	case 'k':
+		stream_later_settings(&s->owed, w->text, w->len);
+		return;
+	case '?':
+		forget_tenant(s, t, tenant);
+		return;
+	}
+}
+
+static void apply(void *arg, const struct meta_event *e)
+{
+	struct stream_shard *s = arg;
+	const char *at = e->touched;
+	struct tenant *t;
+	struct touched w;
+	uint64_t gen = 0;
+	bool moved = false;
+
+	gh_metric_add(GH_M_STREAM_EVENTS, 0, 1);
+	if (s->core->cfg.gateway && gh_id_slot(e->op) == gateway_slot(s->core->cfg.gateway))
+		return;
+	t = e->tenant ? tenant_by_id(s->core, e->tenant) : NULL;
+	while (touched_next(&at, &w)) {
+		forget_word(s, t, e->tenant, &w);
+		if (w.kind == 't') {
+			moved = true;
+			gen = w.id;
+		}
+	}
+	if (moved && t && gen)
+		tenant_raise_tree_gen(t, gen);
+	else if (moved)
+		stream_later_tenant(&s->owed, e->tenant);
+	gh_metric_observe_ns(GH_M_STREAM_LAG, 0, gh_real_us() > e->time_us ? (uint64_t)(gh_real_us() - e->time_us) * 1000 : 0);
+}
+
+/* ---- reading ---- */
+
+/* Nothing that is in memory was looked after for a while, or ever. */
+static void forget_all(struct stream_shard *s)
+{
+	node_cache_clear(s->core->nodes);
+	stream_later_all(&s->owed);
+}
+
+/* With `reading`. */
+static enum gh_status read_now(struct stream_shard *s)
+{
+	const uint64_t began_ns = gh_mono_ns(), until_ns = atomic_load(&s->trusted_until_ns);
+	const bool lost = began_ns > until_ns;
+	const uint64_t number = atomic_fetch_add(&s->begun, 1) + 1;
+	struct meta_call call = { .arena = s->arena, .op = "stream" };
+	enum gh_status st;
+
+	call.deadline_ns = (lost || until_ns < began_ns + READ_MIN_MS * GH_MS_NS ? began_ns + READ_MIN_MS * GH_MS_NS : until_ns);
+	if (lost) {
+		s->place.seen[0] = '\0'; /* from now on, and everything before is forgotten after that */
+		call.deadline_ns = began_ns + TRUST_MS * GH_MS_NS;
+	}
+	gh_arena_reset(s->arena);
+	st = meta_stream(s->core->meta, &call, s->shard, &s->place, apply, s);
+	if (st == GH_OK && lost)
+		forget_all(s);
+	if (st == GH_OK)
+		st = stream_later_do(s->core, &s->owed);
+	if (st != GH_OK)
+		return st;
+	atomic_store(&s->done, number);
+	/* Another reading than one that began in trust cannot give any: what it was not told of was not forgotten. */
+	atomic_store_explicit(&s->trusted_until_ns, began_ns + TRUST_MS * GH_MS_NS, memory_order_release);
+	return GH_OK;
+}
+
+static bool is_lost(const struct stream_shard *s)
+{
+	return gh_mono_ns() > atomic_load(&s->trusted_until_ns);
+}
+
+static void *stream_main(void *arg)
+{
+	struct stream_shard *s = arg;
+	uint64_t seen = 0;
+	bool said = false;
+
+	pthread_setname_np(pthread_self(), "stream");
+	gh_rcu_register();
+	gh_rcu_offline();
+	while (!atomic_load(&s->stop)) {
+		enum gh_status st;
+
+		pthread_mutex_lock(&s->reading);
+		st = read_now(s);
+		pthread_mutex_unlock(&s->reading);
+		if (st != GH_OK && is_lost(s) && !said) {
+			gh_log(GH_LOG_WARN, "stream-lost", "shard=%u status=%s hint=\"what other gateways change is not"
+			       " heard of; memory is not trusted\"", s->shard, gh_status_name(st));
+			said = true;
+		} else if (st == GH_OK && said) {
+			gh_log(GH_LOG_INFO, "stream-found", "shard=%u", s->shard);
+			said = false;
+		}
+		meta_wait(s->core->meta, s->shard, true, &seen, st == GH_OK ? POLL_MS : AGAIN_MS);
+	}
+	gh_rcu_unregister();
+	return NULL;
+}
+
+void stream_catch_up(struct gh_core *c)
+{
+	for (unsigned i = 0; c->stream && i < c->stream->count; i++) {
+		struct stream_shard *s = &c->stream->of[i];
+		const uint64_t begun = atomic_load(&s->begun);
+
+		pthread_mutex_lock(&s->reading);
+		if (atomic_load(&s->done) <= begun && read_now(s) != GH_OK)
+			gh_log(GH_LOG_DEBUG, "stream-behind", "shard=%u", i);
+		pthread_mutex_unlock(&s->reading);
+	}
+}
+
+/* ---- life ---- */
+
+static enum gh_status shard_start(struct gh_core *c, struct stream_shard *s, unsigned shard)
+{
+	enum gh_status st;
+
+	s->core = c;
+	s->shard = shard;
+	pthread_mutex_init(&s->reading, NULL);
+	s->arena = gh_arena_new(ARENA_BYTES);
+	if (!s->arena)
+		return GH_NOMEM;
+	pthread_mutex_lock(&s->reading);
+	st = read_now(s);
+	pthread_mutex_unlock(&s->reading);
+	if (st == GH_OK && pthread_create(&s->thread, NULL, stream_main, s))
+		st = GH_NOMEM;
+	s->runs = st == GH_OK;
+	return st;
+}
+
+enum gh_status stream_start(struct gh_core *c)
+{
+	struct stream *all;
+	enum gh_status st = GH_OK;
+
+	if (!meta_is_shared(c->meta))
+		return GH_OK;
+	all = calloc(1, sizeof(*all));
+	if (!all)
+		return GH_NOMEM;
+	all->of = calloc(meta_shards(c->meta), sizeof(*all->of));
+	if (!all->of) {
+		free(all);
+		return GH_NOMEM;
+	}
+	c->stream = all;
+	for (unsigned i = 0; st == GH_OK && i < meta_shards(c->meta); i++) {
+		all->count++;
+		st = shard_start(c, &all->of[i], i);
+	}
+	return st;
+}
+
+void stream_stop(struct gh_core *c)
+{
+	struct stream *all = c->stream;
+
+	if (!all)
+		return;
+	for (unsigned i = 0; i < all->count; i++)
+		atomic_store(&all->of[i].stop, true);
+	meta_wait_end(c->meta);
+	for (unsigned i = 0; i < all->count; i++) {
+		if (all->of[i].runs)
+			pthread_join(all->of[i].thread, NULL);
+		gh_arena_free(&all->of[i].arena);
+		pthread_mutex_destroy(&all->of[i].reading);
+	}
+	c->stream = NULL;
+	free(all->of);
+	free(all);
+}

@@ -1,0 +1,313 @@
+#!/usr/bin/python3
+# suite: default
+# sanitizers: asan
+# timeout: 1200
+"""Two gateways, and more, on one PostgreSQL database with one blob folder: what one of them does is seen, and in force, on the
+other, at every door; locks, limits and conditions are one; a gateway is killed, drained, added; one that hears nothing trusts
+nothing."""
+import io
+import json
+import os
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import gatelib
+import gh
+
+t = gh.Checks()
+SECOND = 1.0  # the promise
+LOCK = ('<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>')
+
+
+def soon(condition, what, within=SECOND):
+    took = gatelib.until(condition, within)
+    return t.ok(took is not None, what, '(not within %.1f s)' % within)
+
+
+def status(s, method, path, want, **kw):
+    return lambda: s.http(method, path, **kw).status == want
+
+
+def body(s, path, want, **kw):
+    return lambda: s.http('GET', path, **kw).body == want
+
+
+# ---- files ----
+
+def doors_of_two(a, b):
+    """What is written at one door of one is read at each door of the other; and what was in memory is replaced."""
+    out = io.BytesIO()
+    t.eq(a.http('PUT', '/dav/a.txt', body=b'one').status, 201, 'PUT on one')
+    soon(body(b, '/dav/a.txt', b'one'), 'WebDAV of the other reads it')
+    t.eq(b.http('GET', '/api/v1/content/a.txt').body, b'one', 'REST reads it')
+    ftp = b.ftp()
+    ftp.retrbinary('RETR /a.txt', out.write)
+    t.eq(out.getvalue(), b'one', 'FTP reads it')
+    for i in range(5):
+        text = b'round %d' % i
+        t.eq(a.http('PUT', '/dav/a.txt', body=text).status, 204, 'PUT replaces')
+        soon(body(b, '/dav/a.txt', text), 'and the other shows the new content')
+        ftp.storbinary('STOR /a.txt', io.BytesIO(text + b'!'))
+        soon(body(a, '/api/v1/content/a.txt', text + b'!'), 'and back')
+    big = os.urandom(3 << 20)
+    ftp.storbinary('STOR /big.bin', io.BytesIO(big))
+    soon(body(a, '/dav/big.bin', big), 'large content, too')
+    soon(lambda: 'big.bin' in a.http('PROPFIND', '/dav/', {'Depth': '1'}).text, 'it is listed')
+    t.eq(a.http('DELETE', '/dav/big.bin').status, 204, 'DELETE on one')
+    soon(status(b, 'GET', '/dav/big.bin', 404), 'it is gone on the other')
+    t.eq(b.http('GET', '/dav/later.txt').status, 404, 'what is not there')
+    t.eq(a.http('PUT', '/dav/later.txt', body=b'x').status, 201, 'is made on one')
+    t.eq(b.http('GET', '/dav/later.txt').status, 200, 'and there on the other at once: nothing is remembered as absent')
+    ftp.quit()
+
+
+def folders(a, b):
+    for path in ('/dav/d', '/dav/d/e', '/dav/d/e/f'):
+        t.eq(a.http('MKCOL', path).status, 201, 'MKCOL on one')
+    t.eq(b.http('PUT', '/dav/d/e/f/x', body=b'deep').status, 201, 'the other writes into it')
+    for _ in range(4):  # a chain is in memory whole after as many visits as it is deep
+        b.http('GET', '/dav/d/e/f/x')
+    t.eq(a.http('MOVE', '/dav/d', {'Destination': a.url('/dav/moved')}).status, 201, 'one renames a folder')
+    soon(status(b, 'GET', '/dav/d/e/f/x', 404), 'nothing is at the old place for the other')
+    soon(body(b, '/dav/moved/e/f/x', b'deep'), 'it is at the new one')
+    t.eq(b.http('PUT', '/dav/d/e/f/y', body=b'').status, 409, 'nor can it write to the old place')
+    t.eq(b.http('PUT', '/dav/moved/e/f/x', body=b'new').status, 204, 'it writes to the new one at once')
+    t.eq(a.http('DELETE', '/dav/moved').status, 204, 'one removes a folder')
+    soon(status(b, 'GET', '/dav/moved/e/f/x', 404), 'what was in it is gone for the other')
+
+
+def conditions(a, b):
+    etag = a.http('PUT', '/dav/c', body=b'1').header('ETag') or a.http('HEAD', '/dav/c').header('ETag')
+    t.eq(b.http('PUT', '/dav/c', {'If-Match': etag}, b'2').status, 204, 'a condition holds on the other')
+    t.eq(a.http('PUT', '/dav/c', {'If-Match': etag}, b'3').status, 412, 'and not any more on the first: they are exact')
+    t.eq(a.http('PUT', '/dav/c', {'If-None-Match': '*'}, b'3').status, 412, 'what the other made is there')
+
+
+def locks(a, b):
+    a.http('PUT', '/dav/l', body=b'1')
+    b.http('GET', '/dav/l')
+    r = a.http('LOCK', '/dav/l', {'Timeout': 'Second-60'}, LOCK)
+    t.eq(r.status, 200, 'a lock on one')
+    t.eq(b.http('LOCK', '/dav/l', {'Timeout': 'Second-60'}, LOCK).status, 423, 'is exclusive on the other, at once')
+    t.eq(b.http('PUT', '/dav/l', body=b'x').status, 423, 'and keeps its writers out')
+    t.eq(b.http('UNLOCK', '/dav/l', {'Lock-Token': r.header('Lock-Token')}).status, 204, 'the other can give it back')
+    soon(status(a, 'PUT', '/dav/l', 204, body=b'y'), 'then the first writes')
+
+
+# ---- people and rights ----
+
+def people(g, a, b):
+    a.tenant('acme')
+    who = a.user('acme/ann')
+    soon(lambda: b.http('PROPFIND', '/dav/', {'Depth': '0'}, user='acme/admin').status == 207,
+         'a tenant made on one is served by the other')
+    a.http('PUT', '/dav/secret', body=b's', user='acme/admin')
+    a.cli('acl', 'grant', 'acme', '/', 'user:ann', 'list,read')
+    soon(status(b, 'GET', '/dav/secret', 200, user=who), 'what is granted on one is readable on the other')
+    a.cli('acl', 'deny', 'acme', '/secret', 'user:ann', 'full')
+    soon(lambda: b.http('GET', '/dav/secret', user=who).status in (403, 404), 'what is denied is not')
+    idle = b.ftp(who)
+    a.cli('user', 'passwd', who, '--password-stdin', stdin='another horse 7\n')
+    soon(status(b, 'PROPFIND', '/dav/', 401, user=who), 'the old password ends')
+    t.eq(b.http('PROPFIND', '/dav/', {'Depth': '0'}, user=who, password='another horse 7').status, 207, 'the new one works')
+
+    def ended():
+        try:
+            idle.voidcmd('NOOP')
+        except (EOFError, OSError, gh.ftplib.Error):
+            return True
+        return False
+    soon(ended, 'a session that the old password opened is ended, though it idles')
+    a.cli('user', 'remove', who)
+    soon(status(b, 'PROPFIND', '/dav/', 401, user=who, password='another horse 7'), 'a removed user is out')
+
+
+def house(a, b):
+    """Switches, limits, flags, shares, operators."""
+    a.tenant('globex')
+    b.http('PUT', '/dav/f', body=b'1', user='globex/admin')
+    a.cli('switch', 'off', 'webdav', '--tenant', 'globex', '--message', 'closed today')
+    soon(status(b, 'GET', '/dav/f', 503, user='globex/admin'), 'a switch on one shuts the door of the other')
+    t.has(b.http('GET', '/dav/f', user='globex/admin').text, 'closed today', 'with its message')
+    b.cli('switch', 'on', 'webdav', '--tenant', 'globex')
+    soon(status(a, 'GET', '/dav/f', 200, user='globex/admin'), 'and one of the other opens it')
+    ftp = b.ftp('globex/admin')
+    a.cli('switch', 'off', 'ftp', '--tenant', 'globex')
+
+    def ended():
+        try:
+            ftp.voidcmd('NOOP')
+        except (EOFError, OSError, gh.ftplib.Error):
+            return True
+        return False
+    soon(ended, 'open sessions of the other are told')
+    a.cli('switch', 'on', 'ftp', '--tenant', 'globex')
+    ok, _ = a.control('limit.set', tenant='globex', bytes=1000)
+    t.ok(ok, 'a limit is set on one')
+    soon(status(b, 'PUT', '/dav/big', 507, user='globex/admin', body=b'x' * 2000), 'it holds on the other')
+    ok, _ = a.control('limit.set', tenant='globex', bytes=None)
+    t.ok(ok, 'and taken away')
+    soon(lambda: b.http('PUT', '/dav/big', user='globex/admin', body=b'x' * 2000).status in (201, 204), 'it ends on the other')
+    a.cli('tenant', 'set', 'globex', '--disable')
+    soon(lambda: b.http('GET', '/dav/f', user='globex/admin').status in (401, 503), 'a disabled tenant is shut on the other')
+    a.cli('tenant', 'set', 'globex', '--enable')
+    soon(status(b, 'GET', '/dav/f', 200, user='globex/admin'), 'and open again')
+
+
+# ---- one copies, the other empties the trash ----
+
+def copies(a, b):
+    a.http('MKCOL', '/dav/tree')
+    for i in range(60):
+        a.http('PUT', '/dav/tree/%d' % i, body=b'%d' % i)
+    for i in range(4):
+        b.http('MKCOL', '/dav/junk%d' % i)
+        b.http('PUT', '/dav/junk%d/x' % i, body=b'x')
+    results = []
+
+    def copy(s, i):
+        c = s.client()
+        results.append(c.request('COPY', '/dav/tree', {'Destination': s.url('/dav/copy%d' % i)}).status)
+    threads = [threading.Thread(target=copy, args=((a, b)[i % 2], i)) for i in range(4)]
+    for x in threads:
+        x.start()
+    for i in range(4):
+        b.http('DELETE', '/dav/junk%d' % i)  # wakes the walker
+    for x in threads:
+        x.join()
+    t.eq(results, [201] * 4, 'trees are copied on both while trash is emptied')
+    for i in range(4):
+        soon(lambda: a.http('PROPFIND', '/dav/copy%d/' % i, {'Depth': '1'}).text.count('<D:response') == 61 or
+             a.http('PROPFIND', '/dav/copy%d/' % i, {'Depth': '1'}).text.count('response>') == 122, 'they are whole')
+
+
+# ---- staleness ----
+
+def staleness(a, b, writes, pairs=10):
+    """Pairs of clients: one writes a file over and over, the other asks the other gateway until it shows that."""
+    late, wrong = [], []
+
+    def pair(n):
+        reader, writer, path = b.client(), a.client(), '/dav/s%d' % n
+        for i in range(writes // pairs):
+            text = b'%d' % i
+            if writer.request('PUT', path, body=text).status not in (201, 204):
+                wrong.append(i)
+                return
+            began = time.monotonic()
+            while reader.request('GET', path).body != text and time.monotonic() - began < 5 * gh.SLOW:
+                time.sleep(0.004)
+            late.append(time.monotonic() - began)
+    threads = [threading.Thread(target=pair, args=(n,)) for n in range(pairs)]
+    for x in threads:
+        x.start()
+    for x in threads:
+        x.join()
+    t.eq(wrong, [], 'every PUT is done')
+    late.sort()
+    at = [late[min(len(late) - 1, int(len(late) * p))] for p in (0.5, 0.99, 0.999)] + [late[-1]]
+    print('staleness of %d writes: median %.1f ms, 99th %.1f, 99.9th %.1f, worst %.1f' % (
+        (len(late),) + tuple(x * 1000 for x in at)))
+    return at
+
+
+# ---- gateways come and go ----
+
+def names(g):
+    extra = g.add('g0', start=False)
+    try:
+        extra.start()
+        t.ok(False, 'two gateways with one name')
+    except RuntimeError as e:
+        t.has(str(e), 'a gateway named g0 lives on this database', 'the second with a name is refused in words')
+    g.all.remove(extra)
+
+
+def comes_and_goes(g, a, b):
+    a.http('PUT', '/dav/kept', body=b'kept')
+    a.kill9()
+    t.eq(b.http('GET', '/dav/kept').body, b'kept', 'one is killed, the other goes on')
+    t.among(b.http('PUT', '/dav/kept2', body=b'x').status, (201, 204), 'and writes')
+    a.start()
+    t.eq(a.http('GET', '/dav/kept2').body, b'x', 'the killed one is back at once, by its name')
+    c = g.add()
+    t.eq(c.http('GET', '/dav/kept').body, b'kept', 'a third is added')
+    c.http('PUT', '/dav/by3', body=b'3')
+    soon(body(a, '/dav/by3', b'3'), 'and is one of them')
+    slots = g.sql('SELECT count(DISTINCT slot) FROM gateway WHERE token <> 0')
+    t.eq(slots, '3', 'each has a slot')
+    t.eq(c.stop(), 0, 'it is drained')
+    t.eq(g.sql('SELECT count(*) FROM gateway WHERE token <> 0'), '2', 'and has given its slot back')
+    t.eq(b.http('GET', '/dav/by3').body, b'3', 'what it wrote stays')
+
+
+def ready(s):
+    return s.raw(b'GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 'admin').decode('latin-1')
+
+
+def stream_is_cut(g, a, b):
+    """The connection that hears is killed, again and again: polling makes up for it, nothing stays stale."""
+    for i in range(30):
+        if i % 3 == 0:
+            g.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'gatehouse listen'"
+                  " AND datname = current_database()")
+        a.http('PUT', '/dav/cut', body=b'%d' % i)
+        soon(body(b, '/dav/cut', b'%d' % i), 'seen without notes', within=1.5)
+    t.has(ready(b), ' 200 ', 'it is ready all the while')
+
+
+def stream_is_lost(g, a, b):
+    """No reading of the log at all, but of the rest: nothing in memory is trusted, everything is asked of the store."""
+    for i in range(20):
+        a.http('PUT', '/dav/lost%d' % i, body=b'old')
+    for _ in range(2):
+        for i in range(20):
+            b.http('GET', '/dav/lost%d' % i)
+    g.sql('ALTER TABLE event RENAME COLUMN touched TO hidden')
+    try:
+        soon(lambda: ' 503 ' in ready(b) and 'stream' in ready(b), 'without its stream a gateway says so on /readyz', within=5)
+        g.sql("UPDATE node SET rev = rev + 1")  # behind everybody's back
+        for i in range(20):
+            g.sql("UPDATE node SET name = 'gone%d', name_key = 'gone%d' WHERE name_key = 'lost%d'" % (i, i, i))
+        t.eq([b.http('GET', '/dav/lost%d' % i).status for i in range(20)], [404] * 20, 'what is in memory is not shown')
+        t.eq([b.http('GET', '/dav/gone%d' % i).status for i in range(20)], [200] * 20, 'what is in the store is')
+    finally:
+        g.sql('ALTER TABLE event RENAME COLUMN hidden TO touched')
+    soon(lambda: ' 200 ' in ready(b), 'it recovers by itself', within=10)
+    t.eq([b.http('GET', '/dav/lost%d' % i).status for i in range(20)], [404] * 20, 'nothing is stale after')
+
+
+def main():
+    with gatelib.Gateways(2) as g:
+        a, b = g[0], g[1]
+        doors_of_two(a, b)
+        folders(a, b)
+        conditions(a, b)
+        locks(a, b)
+        people(g, a, b)
+        house(a, b)
+        copies(a, b)
+        writes = 100000 if os.environ.get('TEST_SUITE') == 'all' else 2000
+        if gh.SLOW == 1 and os.environ.get('GATEHOUSE_VARIANT', 'test') == 'test':
+            for attempt in range(3):
+                at = staleness(a, b, writes)
+                if at[2] <= 0.25 and at[3] <= 1.0:
+                    break
+            t.ok(at[2] <= 0.25, '99.9 of 100 are seen within 250 ms', '(%.3f s)' % at[2])
+            t.ok(at[3] <= 1.0, 'all are seen within a second', '(%.3f s)' % at[3])
+        else:
+            staleness(a, b, 100)
+        stream_is_cut(g, a, b)
+        names(g)
+        comes_and_goes(g, a, b)
+        stream_is_lost(g, a, b)
+        code, out, err = b.run('fsck')
+        t.eq(code, 0, 'fsck finds nothing')
+        if code:
+            print(out, err)
+    sys.exit(t.done())
+
+
+main()
