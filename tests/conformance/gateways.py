@@ -2,6 +2,7 @@
 # suite: default
 # sanitizers: asan
 # timeout: 1200
+# alone: yes
 """Two gateways, and more, on one PostgreSQL database with one blob folder: what one of them does is seen, and in force, on the
 other, at every door; locks, limits and conditions are one; a gateway is killed, drained, added; one that hears nothing trusts
 nothing."""

@@ -1,5 +1,6 @@
 /* What an event says caches have to forget, word by word. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
