@@ -120,6 +120,8 @@ static void item_fill(struct gh_arena *a, const struct tenant *t, const struct m
 		if (!ret->path || (dest && !ret->dest))
 			kind = FEED_ANYTHING; /* a path that says nothing here */
 	}
+	if (kind == FEED_ARRIVED && e->touched && !strcmp(e->touched, "-"))
+		kind = FEED_NOTHING; /* a tree in the making; it arrives with the event that touches its name */
 	if (kind == FEED_ARRIVED && e->files == 1) { /* one new file, on nothing */
 		kind = FEED_CREATED;
 		ret->path = ret->dest;
