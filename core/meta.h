@@ -409,7 +409,7 @@ void meta_quiet(struct meta_store *m);
 bool meta_is_shared(struct meta_store *m);
 #define META_GATEWAYS 1024
 struct meta_gateway {
-	unsigned slot;       /* 0 .. META_GATEWAYS-1, in every id that it makes */
+	unsigned slot;       /* 1 .. META_GATEWAYS-1, in every id that it makes; 0: those who do not lease one */
 	uint64_t token;      /* random, of this run; 0: it is gone, and its slot rests for a while */
 	const char *name, *version;
 	int64_t started_us, expires_us;

@@ -92,7 +92,7 @@ static enum gh_status put_to_rest(struct db_conn *c, unsigned slot, int64_t now_
 static enum gh_status join_run(struct db_conn *c, void *arg, int64_t now_us)
 {
 	struct join *j = arg;
-	unsigned slot = 0;
+	unsigned slot = 1; /* 0 is that of programs from before there were slots, one of which may be serving here too */
 	enum gh_status st = join_look(c, j, now_us);
 
 	if (st == GH_OK && j->mine >= 0)

@@ -67,7 +67,7 @@ START_TEST(a_slot_rests_before_it_is_anothers)
 	OK(join("a", 1, 0, 1, &slot));
 	usleep(50000);
 	snprintf(sql, sizeof(sql), "INSERT INTO gateway (slot, name, token, version, started_us, expires_us) WITH RECURSIVE n(i)"
-		 " AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1023) SELECT i, CAST('g' || i AS %s), 5, '', 0,"
+		 " AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 1023) SELECT i, CAST('g' || i AS %s), 5, '', 0,"
 		 " 9000000000000000 FROM n", f.conninfo[0] ? "bytea" : "BLOB");
 	fix_sql(&f, sql);
 	IS(GH_LIMIT, join("late", 2, 0, 60000, NULL));
