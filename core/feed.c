@@ -487,6 +487,8 @@ static enum gh_status read_memory(struct feed_hall *h, struct vfs_work *w, const
 	h->used_ns = gh_mono_ns();
 	if (!h->open) {
 		st = GH_AGAIN;
+	} else if (!after && atomic_load(&h->dirty)) {
+		st = GH_AGAIN; /* who begins now need not hear of what is over */
 	} else if (!after) {
 		say_next(&w->req, h, &h->head);
 		st = GH_OK;
@@ -542,18 +544,18 @@ static enum gh_status jump(struct feed_hall *h, struct vfs_work *w, struct meta_
 /* Brings memory to where `after` can be read from. */
 static enum gh_status bring(struct feed_hall *h, struct vfs_work *w, struct meta_call *call, const struct meta_cursor *after)
 {
-	struct meta_cursor newest;
+	struct meta_cursor newest = { 0 };
 	enum gh_status st = GH_OK;
 	unsigned i;
 
 	if (!h->oldest_ns || gh_mono_ns() - h->oldest_ns > OLDEST_NS || (!after && !h->open))
 		st = ends(h, call, &newest);
-	if (st == GH_OK && (!h->open || after)) {
+	if (st == GH_OK) {
 		const bool was_open = h->open;
 
 		st = feed_catch_up(h, call, after ? after : &newest);
 		if (st == GH_NOTFOUND && was_open)
-			st = feed_catch_up(h, call, after);
+			st = after ? feed_catch_up(h, call, after) : GH_AGAIN;
 	}
 	if (st != GH_OK || !after)
 		return st;

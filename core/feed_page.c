@@ -218,8 +218,11 @@ static bool tell(struct building *m, unsigned item, enum vfs_feed_word word, con
 		 const struct meta_cursor *at)
 {
 	struct feed_page *p = m->page;
-	struct vfs_feed_item *told;
+	struct vfs_feed_item *told = p->count ? &p->told[p->count - 1] : NULL;
 
+	/* Looking there once is enough, after the last of them. */
+	if (told && word == VFS_FEED_RESYNC && told->word == word && path && !strcmp(told->path, path))
+		p->count--;
 	if (p->count == m->room) {
 		const unsigned room = m->room ? 2 * m->room : 16;
 		struct vfs_feed_item *more = realloc(p->told, room * sizeof(*more));

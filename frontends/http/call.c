@@ -293,7 +293,7 @@ static enum MHD_Result headers_step(struct http_call *k)
 	}
 	k->stage = CALL_BODY;
 	http_deadline_phase(k->conn);
-	if (k->ex.answered)
+	if (k->ex.answered && !k->ex.watches) /* a stream of what happens is not over soon */
 		http_conn_idle(k->conn);
 	return MHD_YES;
 }

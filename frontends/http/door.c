@@ -190,7 +190,7 @@ static void watches_end(struct http_shard *s)
 			continue; /* cut when the time is over */
 		why->op = VFS_EVENTS;
 		memcpy(why->id, k->id, sizeof(why->id));
-		k->answer.close = true;
+		k->answer.close = c->drained = true;
 		http_call_stop_watching(k, why);
 		vfs_req_free(&why);
 	}
