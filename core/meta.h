@@ -132,6 +132,7 @@ struct meta_tenant {
 	uint64_t root;     /* node ids */
 	uint64_t trash;    /* hidden root: removed folders wait here for the walker */
 	uint64_t tree_gen, rights_epoch, route_epoch;
+	const char *shard; /* its name. To be made: where; NULL or "" = the open one with the fewest tenants */
 };
 
 /* A document of the house: a switch, a limit, an operator ... Whole and small; what is in it is its kind's business, and
@@ -267,6 +268,7 @@ struct meta_batch {
 	 * block. Anything but GH_OK is the batch's status, and nothing happened. NULL: nothing to do. */
 	enum gh_status (*before)(void *arg);
 	void *before_arg;
+	bool touches; /* the store's own */
 	/* results */
 	bool done_before;
 	int64_t time_us; /* the event's time by the store's clock */
@@ -368,7 +370,7 @@ GH_MUST_CHECK enum gh_status meta_feed_ends(struct meta_store *m, struct meta_ca
 GH_MUST_CHECK enum gh_status meta_feed_renew(struct meta_store *m, struct meta_call *c, uint64_t tenant);
 
 /* The logs of all tenants of a shard, for caches: at once what is committed, each event once, in no order that matters.
- * Shards are 0 .. meta_shards()-1. */
+ * Shards are 0 .. meta_shards()-1; more may come, none goes. */
 unsigned meta_shards(struct meta_store *m);
 #define META_STREAM_TEXT 4096
 struct meta_stream {
@@ -483,6 +485,28 @@ GH_MUST_CHECK enum gh_status meta_locks_expire(struct meta_store *m, struct meta
 GH_MUST_CHECK enum gh_status meta_events_fold(struct meta_store *m, struct meta_call *c, int64_t drop_before_us);
 /* Tree, sums, references, orphans, schema: reports each finding. */
 GH_MUST_CHECK enum gh_status meta_check(struct meta_store *m, struct meta_call *c, meta_finding_fn *fn, void *arg);
+/* ---- shards (for administrators) ---- */
+/* Databases that tenants can be in. The first is central's own and called main; embedded there is no other. */
+enum meta_shard_state { META_SHARD_OPEN, META_SHARD_DRAINING, META_SHARD_CLOSED };
+struct meta_shard {
+	uint64_t id, tenants;
+	const char *name, *conninfo; /* up to its password */
+	enum meta_shard_state state;
+	bool open;           /* this gateway has reached it */
+	const char *trouble; /* "", or why not */
+};
+GH_MUST_CHECK enum gh_status meta_shard_list(struct meta_store *m, struct meta_call *c, struct meta_shard **ret,
+					     unsigned *ret_count);
+/* An empty database becomes a shard: its schema is made, and it is told which shard it is. Returns when every gateway knows of
+ * it. err (512 bytes): which shard, what, what to do. GH_EXISTS: that name, or not an empty database. */
+GH_MUST_CHECK enum gh_status meta_shard_add(struct meta_store *m, struct meta_call *c, const char *name, const char *conninfo,
+					    char *err);
+/* draining: no new tenants. GH_NOTFOUND. */
+GH_MUST_CHECK enum gh_status meta_shard_set(struct meta_store *m, struct meta_call *c, const char *name,
+					    enum meta_shard_state state);
+/* Is there more than one database? Then trouble of one is not everybody's. */
+bool meta_is_many(const struct meta_store *m);
+
 /* Highest id in use, for gh_id_init. */
 GH_MUST_CHECK enum gh_status meta_id_floor(struct meta_store *m, struct meta_call *c, uint64_t *ret);
 

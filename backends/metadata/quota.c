@@ -148,7 +148,14 @@ static enum gh_status lease_run(struct db_conn *c, void *arg, int64_t now_us)
 	const struct meta_quota_ask *a = arg;
 	struct meta_quota_books books;
 	struct meta_quota_grant grant = { 0 };
-	enum gh_status st = a->user ? GH_OK : fold_run(c, (void *)&a->tenant, now_us); /* so that the sum is one row */
+	int64_t state = 0;
+	enum gh_status st = tenant_state_in(c, a->tenant, &state);
+
+	if (st == GH_OK && state > 1) /* nobody may change it here */
+		st = GH_STALE;
+	if (st != GH_OK)
+		return st;
+	st = a->user ? GH_OK : fold_run(c, (void *)&a->tenant, now_us); /* so that the sum is one row */
 
 	if (st == GH_OK)
 		st = read_books(c, a, now_us, &books);

@@ -39,8 +39,8 @@ X(LOCKS_GET, SQL_TENANT,
   " ORDER BY l.path_key, l.seq LIMIT ?3")
 
 /* ---- reading: people and rights ---- */
-X(TENANTS, SQL_GLOBAL, "SELECT " TENANT_COLS " FROM tenant WHERE id > ?1 ORDER BY id LIMIT ?2")
-X(TENANT_BY_NAME, SQL_GLOBAL, "SELECT " TENANT_COLS " FROM tenant WHERE name = ?1")
+X(TENANTS, SQL_GLOBAL, "SELECT " TENANT_COLS " FROM tenant WHERE id > ?1 AND state < 3 ORDER BY id LIMIT ?2")
+X(TENANT_BY_NAME, SQL_GLOBAL, "SELECT " TENANT_COLS " FROM tenant WHERE name = ?1 AND state < 3")
 X(TENANT_EPOCHS, SQL_TENANT, "SELECT rights_epoch, tree_gen, root FROM tenant WHERE id = ?1")
 /* Nodes with entries and all that is above them. */
 X(ACL_NODES, SQL_TENANT,
@@ -253,15 +253,16 @@ X(TENANT_USAGE, SQL_STEP,
 
 /* ---- upkeep ---- */
 X(BLOBS_DEAD, SQL_GLOBAL,
-  "SELECT " BLOB_COLS " FROM blob WHERE refs = 0 AND dead_us < ?1 ORDER BY dead_us, tenant, id LIMIT ?2")
+  "SELECT " BLOB_COLS " FROM blob WHERE refs = 0 AND dead_us < ?1 AND" AT_HOME("blob.tenant") " ORDER BY dead_us, tenant, id LIMIT ?2")
 X(BLOBS_LIST, SQL_GLOBAL,
-  "SELECT " BLOB_COLS " FROM blob WHERE (tenant, id) > (?1, ?2) ORDER BY tenant, id LIMIT ?3")
-X(BLOB_FORGET, SQL_TENANT, "DELETE FROM blob WHERE tenant = ?1 AND id = ?2 AND refs = 0")
+  "SELECT " BLOB_COLS " FROM blob WHERE (tenant, id) > (?1, ?2)"
+  " AND NOT EXISTS (SELECT 1 FROM tenant t WHERE t.id = blob.tenant AND t.state = 3) ORDER BY tenant, id LIMIT ?3")
+X(BLOB_FORGET, SQL_TENANT, "DELETE FROM blob WHERE tenant = ?1 AND id = ?2 AND refs = 0 AND" AT_HOME("?1"))
 X(BLOB_CLAIM, SQL_TENANT,
   "INSERT INTO blob (tenant, id, backend, loc, size, crc, format, key_id, refs, dead_us, damaged)"
-  " VALUES (?1, ?2, 0, ?3, ?4, 0, 0, 0, 0, ?5, 0)")
-X(BLOB_MARK_DAMAGED, SQL_TENANT, "UPDATE blob SET damaged = 1 WHERE tenant = ?1 AND id = ?2 AND damaged = 0")
-X(LOCKS_EXPIRE, SQL_GLOBAL | SQL_SCANS, "DELETE FROM locks WHERE expires_us <= ?1")
+  " SELECT ?1, ?2, 0, ?3, ?4, 0, 0, 0, 0, ?5, 0 WHERE" AT_HOME("?1"))
+X(BLOB_MARK_DAMAGED, SQL_TENANT, "UPDATE blob SET damaged = 1 WHERE tenant = ?1 AND id = ?2 AND damaged = 0 AND" AT_HOME("?1"))
+X(LOCKS_EXPIRE, SQL_GLOBAL | SQL_SCANS, "DELETE FROM locks WHERE expires_us <= ?1 AND" AT_HOME("locks.tenant"))
 X(EVENT_LAST, SQL_TENANT, "SELECT op FROM event WHERE tenant = ?1 ORDER BY op DESC LIMIT 1")
 /* ?2: fold up to there. The late ones come with it. */
 X(USAGE_FOLD, SQL_TENANT,
@@ -340,7 +341,7 @@ X(USAGE_MONTH_ADD, SQL_TENANT,
 X(WALK_TENANT, SQL_GLOBAL | SQL_SCANS,
   "SELECT t.id, t.trash FROM tenant t WHERE EXISTS (SELECT 1 FROM node n WHERE n.tenant = t.id AND n.parent = t.trash"
   " AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.kind = ?1 AND l.tenant = t.id AND l.id = n.id AND l.expires_us > ?2))"
-  " LIMIT 1")
+  " AND t.state = 0 LIMIT 1")
 X(WALK_CHILDREN, SQL_TENANT,
   "SELECT n.id, n.type, n.size, n.owner FROM node n WHERE n.tenant = ?1 AND n.parent = ?2"
   " AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.kind = ?3 AND l.tenant = ?1 AND l.id = n.id AND l.expires_us > ?4)"
@@ -379,9 +380,13 @@ X(SCHEMA_ADD, SQL_GLOBAL, "INSERT INTO schema_version (version, name, applied_us
 	X(PAGE_##name, SQL_GLOBAL | SQL_SCANS,                                                                         \
 	  "SELECT " text " FROM " #name " WHERE (" key_text ") > (" ARGS_##keys ") ORDER BY " key_text " LIMIT " ARG_AFTER_##keys) \
 	X(INSERT_##name, SQL_GLOBAL, "INSERT INTO " #name " (" text ") VALUES (" ARGS_##columns ")")                     \
+	X(DELETE_##name, SQL_GLOBAL, "DELETE FROM " #name " WHERE (" key_text ") = (" ARGS_##keys ")")                     \
 	X(CLEAR_##name, SQL_GLOBAL | SQL_SCANS, "DELETE FROM " #name)
 #include "backends/metadata/tables.tbl.h"
 #undef TABLE
+
+/* ---- central, shards, moving ---- */
+#include "backends/metadata/sql_route.tbl.h"
 
 /* ---- fsck ---- */
 #include "backends/metadata/sql_check.tbl.h"

@@ -62,7 +62,7 @@
 	" gh_pos(), ?26"                                                                                               \
 	" WHERE "                                                                                            \
 	"(?14 = 1 OR EXISTS (SELECT 1 FROM tenant t WHERE t.id = ?1 AND (?15 < 0 OR t.tree_gen = ?15)"                 \
-	" AND (?16 < 0 OR t.rights_epoch = ?16) AND (?17 < 0 OR t.route_epoch = ?17)))"                                \
+	" AND (?16 < 0 OR t.rights_epoch = ?16) AND (?17 < 0 OR t.route_epoch = ?17) AND t.state < 2))"               \
 	" AND (?18 < 0 OR NOT EXISTS (SELECT 1 FROM locks l WHERE l.tenant = ?1 AND l.seq > ?18"                       \
 	" AND (?19 IS NULL OR l.path_key = ?19 OR (l.path_key > ?20 AND l.path_key < ?21))))"                          \
 	" AND (?22 = 0 OR ?22 = (SELECT count(*) FROM quota_lease q WHERE q.tenant = ?1 AND q.id IN (?23, ?24, ?25)"   \
@@ -80,6 +80,9 @@
 	" AND e.op <= (SELECT u.folded FROM usage_total u WHERE u.tenant = ?1)"                                        \
 	" AND e.op < (SELECT max(m.op) FROM event m WHERE m.tenant = ?1) ORDER BY e.op LIMIT 1000"
 #define PARENT_IS_FOLDER(p) " EXISTS (SELECT 1 FROM node p WHERE p.tenant = ?1 AND p.id = ?" p " AND p.type = 2)"
+#define ROUTE_COLS "tenant, name, hosts, disabled, case_sensitive, root, trash, shard, epoch, step, target, changed"
+/* Upkeep keeps out of what is on its way, and of what is not here. */
+#define AT_HOME(id) " EXISTS (SELECT 1 FROM tenant h WHERE h.id = " id " AND h.state = 0)"
 #define BLOB_COLS "tenant, id, size, refs, crc, dead_us, damaged, loc"
 /* Highest id of a tenant in a table, from the end of an index. */
 #define ID_OF(table, col)                                                                                              \

@@ -11,8 +11,8 @@
  *   TABLE_HERE     about this very database or the gateways that run on it: never carried to another
  */
 
-TABLE(tenant, TABLE_TENANTS, 1, "id", 10, "ibtiiiiiii",
-      "id, name, hosts, disabled, case_sensitive, root, trash, tree_gen, rights_epoch, route_epoch")
+TABLE(tenant, TABLE_TENANTS, 1, "id", 11, "ibtiiiiiiii",
+      "id, name, hosts, disabled, case_sensitive, root, trash, tree_gen, rights_epoch, route_epoch, state")
 TABLE(node, TABLE_TENANTS, 3, "tenant, parent, name_key", 17, "iibiibiiiiiiiiibi",
       "tenant, parent, name_key, id, type, name, owner, version, rev, size, made_us, mtime_us, has_props, parts, blob, loc, crc")
 TABLE(version, TABLE_TENANTS, 2, "tenant, id", 10, "iiiiiiiiii",
@@ -43,4 +43,10 @@ TABLE(setting, TABLE_HOUSE, 2, "kind, id", 6, "biiiit", "kind, id, tenant, user_
 TABLE(feed, TABLE_HERE, 1, "tenant", 4, "iiii", "tenant, epoch, cut_pos, cut_op")
 TABLE(gateway, TABLE_HERE, 1, "slot", 6, "ibitii", "slot, name, token, version, started_us, expires_us")
 TABLE(lease, TABLE_HERE, 3, "kind, tenant, id", 5, "biiii", "kind, tenant, id, holder, expires_us")
+TABLE(shard, TABLE_HERE, 1, "id", 5, "ibtit", "id, name, conninfo, state, identity")
+TABLE(route, TABLE_HERE, 1, "tenant", 12, "ibtiiiiiiiii",
+      "tenant, name, hosts, disabled, case_sensitive, root, trash, shard, epoch, step, target, changed")
+TABLE(route_clock, TABLE_HERE, 1, "id", 2, "ii", "id, value")
+TABLE(shard_self, TABLE_HERE, 1, "id", 3, "ibt", "id, name, identity")
+TABLE(move_touch, TABLE_HERE, 3, "tenant, kind, id", 4, "iiii", "tenant, kind, id, op")
 TABLE(schema_version, TABLE_HERE, 1, "version", 3, "iti", "version, name, applied_us")

@@ -116,8 +116,9 @@ enum gh_status shard_blob_claim(struct shard_store *m, struct meta_call *c, cons
 		  { .type = DB_NOW } },
 		5, 0
 	};
+	enum gh_status st = commit_job(m, c, simple_run, &s);
 
-	return commit_job(m, c, simple_run, &s);
+	return st == GH_OK && !s.changed ? GH_BUSY : st; /* its tenant is on its way: it can wait */
 }
 
 enum gh_status shard_blob_mark_damaged(struct shard_store *m, struct meta_call *c, uint64_t tenant, uint64_t id)
@@ -138,6 +139,8 @@ enum gh_status shard_locks_expire(struct shard_store *m, struct meta_call *c)
 
 /* ---- the ledger ---- */
 
+#define HOUSE 0 /* the tenant of events that are no tenant's */
+
 /* What users own: sums and changes since. */
 static enum gh_status fold_owned(struct db_conn *c, uint64_t tenant)
 {
@@ -156,6 +159,21 @@ static enum gh_status fold_owned(struct db_conn *c, uint64_t tenant)
 	return st;
 }
 
+enum gh_status tenant_state_in(struct db_conn *c, uint64_t tenant, int64_t *ret)
+{
+	struct db_stmt *s;
+	enum gh_status st = c->drv->prepare(c, SQL_TENANT_STATE, &s);
+
+	if (st != GH_OK)
+		return st;
+	db_bind_u64(s, 1, tenant);
+	st = c->drv->step(s);
+	if (st == GH_OK)
+		*ret = db_i64(s, 0);
+	c->drv->reset(s);
+	return st == GH_END ? GH_NOTFOUND : st;
+}
+
 /* The total, its place and the marks of late events move together, with no commit in between: the fold has the writer.
  * An event that commits later with an older operation id marks itself as late (EVENT_n), so none is counted twice and
  * none is missed. */
@@ -163,9 +181,14 @@ enum gh_status fold_run(struct db_conn *c, void *arg, int64_t now_us)
 {
 	uint64_t tenant = *(const uint64_t *)arg, last;
 	struct db_stmt *s;
-	enum gh_status st = c->drv->prepare(c, SQL_EVENT_LAST, &s);
+	int64_t state = 0;
+	enum gh_status st = tenant == HOUSE ? GH_OK : tenant_state_in(c, tenant, &state);
 
 	(void)now_us;
+	if (st == GH_NOTFOUND || state != 0) /* gone, or being copied as it is */
+		return GH_OK;
+	if (st == GH_OK)
+		st = c->drv->prepare(c, SQL_EVENT_LAST, &s);
 	if (st != GH_OK)
 		return st;
 	db_bind_u64(s, 1, tenant);
@@ -208,15 +231,19 @@ static enum gh_status drop_run(struct db_conn *c, void *arg, int64_t now_us)
 	struct drop *d = arg;
 	const uint64_t then = id_at_us(d->before_us);
 	struct simple del = { SQL_EVENTS_DROP, { I64(d->tenant), I64(d->before_us), I64(then) }, 3, 0 };
-	enum gh_status st = feed_cut(c, d->tenant, d->before_us, then);
+	int64_t state = 0;
+	enum gh_status st = d->tenant == HOUSE ? GH_OK : tenant_state_in(c, d->tenant, &state);
 
+	d->changed = 0;
+	if (st == GH_NOTFOUND || state != 0) /* gone, or being copied as it is */
+		return GH_OK;
+	if (st == GH_OK)
+		st = feed_cut(c, d->tenant, d->before_us, then);
 	if (st == GH_OK)
 		st = simple_run(c, &del, now_us);
 	d->changed = del.changed;
 	return st;
 }
-
-#define HOUSE 0 /* the tenant of events that are no tenant's */
 
 static enum gh_status fold_tenant(struct shard_store *m, struct meta_call *c, uint64_t tenant, int64_t drop_before_us)
 {
