@@ -1,8 +1,8 @@
 /* Halls, who waits in them, and who wakes them. See feed.h.
  *
- * A commit here, or news of one elsewhere, pokes the tenant's hall. Where somebody waits a job reads the log on a worker, at
+ * A commit here, or news of one elsewhere (stream.h), pokes the tenant's hall. Where somebody waits a job reads the log on a worker, at
  * once after silence, then at most every 50 ms, and wakes those for whom there is something. The thread "feed" sends the
- * jobs that were put off, looks once a second for whatever no poke told of, and drops what is old.
+ * jobs that were put off, looks every five seconds for whatever no poke told of, and drops what is old.
  *
  *   on_its_way  set by who submits the job, cleared by the job before it looks whether it was poked again
  *   a watch     listed (hall's lock) -> posted (its loop's task is under way) -> done (ready was called); ended by its loop
@@ -17,7 +17,8 @@
 #include "core/feed_room.h"
 #include "core/place.h"
 
-#define LOOK_NS GH_S_NS             /* for what no poke told of */
+#define TICK_NS GH_S_NS
+#define LOOK_NS (5 * GH_S_NS)       /* for what no poke told of */
 #define OLDEST_NS (60 * GH_S_NS)    /* so long is the end of the log believed to be where it was */
 #define LIMIT_DEFAULT 1000u
 #define RUNS_MAX 2000u
@@ -178,7 +179,7 @@ enum gh_status vfs_watch_begin(struct gh_core *core, struct gh_loop *loop, struc
 	}
 	gh_metric_add(GH_M_FEED_WAITING, 0, 1);
 	*ret = w;
-	if (atomic_load(&h->dirty)) /* committed between its last look and now */
+	if (feed_is_behind(h)) /* committed between its last look and now */
 		feed_poke(core, s->tenant);
 	return GH_OK;
 }
@@ -234,7 +235,7 @@ void feed_poke(struct gh_core *c, struct tenant *t)
 
 	if (!h)
 		return;
-	atomic_store(&h->dirty, true);
+	atomic_fetch_add(&h->poked, 1);
 	if (!atomic_load(&h->waiting) || atomic_load(&h->on_its_way))
 		return;
 	now = gh_mono_ns();
@@ -262,7 +263,7 @@ static void job_run(struct share_job *job)
 		wake(h, st != GH_OK);
 	share_done(job);
 	atomic_store(&h->on_its_way, false);
-	if (atomic_load(&h->dirty) && atomic_load(&h->waiting))
+	if (feed_is_behind(h) && atomic_load(&h->waiting))
 		at_the_latest(h->core->feeds, gh_mono_ns() + FEED_EVERY_NS);
 }
 
@@ -280,7 +281,7 @@ static void look_after(struct feed_hall *h, uint64_t now)
 	if (atomic_load(&h->waiting)) {
 		const uint64_t age = now - atomic_load(&h->job_ns);
 
-		if (age >= LOOK_NS || (atomic_load(&h->dirty) && age >= FEED_EVERY_NS))
+		if (age >= LOOK_NS || (feed_is_behind(h) && age >= FEED_EVERY_NS))
 			job_send(h);
 	}
 	pthread_mutex_lock(&h->lock);
@@ -305,7 +306,7 @@ static void *thread_main(void *arg)
 			continue;
 		}
 		if (!f->due_ns)
-			f->due_ns = now + LOOK_NS;
+			f->due_ns = now + TICK_NS;
 		if (f->due_ns > now) {
 			const struct timespec t = { (time_t)(f->due_ns / GH_S_NS), (long)(f->due_ns % GH_S_NS) };
 
@@ -487,14 +488,14 @@ static enum gh_status read_memory(struct feed_hall *h, struct vfs_work *w, const
 	h->used_ns = gh_mono_ns();
 	if (!h->open) {
 		st = GH_AGAIN;
-	} else if (!after && atomic_load(&h->dirty)) {
+	} else if (!after && feed_is_behind(h)) {
 		st = GH_AGAIN; /* who begins now need not hear of what is over */
 	} else if (!after) {
 		say_next(&w->req, h, &h->head);
 		st = GH_OK;
 	} else if (h->head.feed == after->feed && h->epoch >= w->rights->epoch && feed_find(h, after, &i)) {
 		st = gather(h, w, after, i);
-		if (st == GH_OK && !w->req.feed_count && atomic_load(&h->dirty))
+		if (st == GH_OK && !w->req.feed_count && feed_is_behind(h))
 			st = GH_AGAIN;
 	}
 	pthread_mutex_unlock(&h->lock);

@@ -13,6 +13,7 @@
 #include "core/base/clock.h"
 #include "core/base/metrics.h"
 #include "core/feed_room.h"
+#include "core/touched.h"
 
 #define BLOCK_ARENA_MAX (16u << 20)
 #define READ_ARENA_MAX (16u << 20)
@@ -26,29 +27,15 @@ static bool begins(const char *text, const char *with)
 	return !strncmp(text, with, strlen(with));
 }
 
-/* Is that word in what the event touched (core/meta.h)? Names of slots can hold anything, and come with their length. */
-static bool touched(const char *text, char word)
+/* Is a word of that kind in what the event touched? Where it does not tell, anything may be. */
+static bool touches(const struct meta_event *e, char kind)
 {
-	while (*text) {
-		if (*text == 's') {
-			char *end;
+	const char *at = e->touched ? e->touched : "";
+	struct touched w;
 
-			if (word == 's')
-				return true;
-			(void)strtoull(text + 1, &end, 10);
-			if (*end != ':')
-				return true; /* not understood: it may be anything */
-			const size_t len = strtoull(end + 1, &end, 10);
-			if (*end != ':' || strnlen(end + 1, len) < len)
-				return true;
-			text = end + 1 + len;
-		} else {
-			if (*text == word && (text[1] == ' ' || text[1] == '\0'))
-				return true;
-			text += strcspn(text, " ");
-		}
-		text += *text == ' ';
-	}
+	while (touched_next(&at, &w))
+		if (w.kind == kind || w.kind == '?')
+			return true;
 	return false;
 }
 
@@ -79,7 +66,7 @@ static enum feed_kind kind_of(const struct meta_event *e)
 	if (begins(e->what, "token.") || begins(e->what, "limit.") || begins(e->what, "tenant.") || begins(e->what, "locks.") ||
 	    begins(e->what, "quota."))
 		return FEED_NOTHING;
-	if (e->touched && *e->touched && !touched(e->touched, 'r') && !touched(e->touched, 't') && !touched(e->touched, 's'))
+	if (!touches(e, 'r') && !touches(e, 't') && !touches(e, 's'))
 		return FEED_NOTHING;
 	return FEED_ANYTHING; /* of a release that knows more than this one */
 }
@@ -87,7 +74,7 @@ static enum feed_kind kind_of(const struct meta_event *e)
 static bool raises_epoch(const struct meta_event *e, enum feed_kind kind)
 {
 	if (e->touched && *e->touched)
-		return touched(e->touched, 'r');
+		return touches(e, 'r');
 	return kind == FEED_RIGHTS || kind == FEED_PEOPLE || begins(e->what, "token.") || begins(e->what, "limit.set");
 }
 
@@ -543,9 +530,9 @@ enum gh_status feed_catch_up(struct feed_hall *h, struct meta_call *call, const 
 	struct batch b = { .hall = h, .start = h->open ? h->head : *from, .end = h->open ? h->head : *from };
 	struct feed_snap *after = NULL;
 	bool exact = true;
+	const unsigned poked = atomic_load(&h->poked);
 	enum gh_status st;
 
-	atomic_store(&h->dirty, false);
 	st = batch_read(&b, call, NULL);
 	if (st == GH_OK && b.events > FEED_BEHIND_MAX)
 		st = GH_LIMIT;
@@ -557,9 +544,10 @@ enum gh_status feed_catch_up(struct feed_hall *h, struct meta_call *call, const 
 		st = append(h, &b, after, exact);
 	feed_snap_unref(&after);
 	batch_fini(&b);
-	if (st == GH_OK)
+	if (st == GH_OK) {
+		atomic_store(&h->read, poked); /* what came since may be in it, or not */
 		return GH_OK;
-	atomic_store(&h->dirty, true);
+	}
 	if (st == GH_NOTFOUND || st == GH_LIMIT) {
 		pthread_mutex_lock(&h->lock);
 		feed_hall_forget(h);

@@ -77,7 +77,7 @@ struct feed_hall {
 	struct gh_core *core;
 	struct tenant *tenant;
 	struct feed_hall *next; /* of all halls; only ever grows at its head */
-	atomic_bool dirty;      /* committed since the log was last read */
+	atomic_uint poked, read; /* pokes in all, and as the log was last read: while they differ there may be more in it */
 	atomic_bool on_its_way; /* the job is */
 	atomic_uint waiting;
 	_Atomic uint64_t job_ns; /* when it last began */
@@ -99,6 +99,11 @@ struct feed_hall {
 	struct vfs_watch *watches; /* who waits */
 	uint64_t used_ns;
 };
+
+static inline bool feed_is_behind(struct feed_hall *h)
+{
+	return atomic_load(&h->poked) != atomic_load(&h->read);
+}
 
 /* Order of two places in one log. */
 int feed_cursor_cmp(const struct meta_cursor *a, const struct meta_cursor *b);

@@ -9,6 +9,7 @@
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 #include "core/base/rcu.h"
+#include "core/feed.h"
 #include "core/gateway.h"
 #include "core/node_cache.h"
 #include "core/stream_later.h"
@@ -123,6 +124,8 @@ static void apply(void *arg, const struct meta_event *e)
 		tenant_raise_tree_gen(t, gen);
 	else if (moved)
 		stream_later_tenant(&s->owed, e->tenant);
+	if (t)
+		feed_poke(s->core, t);
 	gh_metric_observe_ns(GH_M_STREAM_LAG, 0, gh_real_us() > e->time_us ? (uint64_t)(gh_real_us() - e->time_us) * 1000 : 0);
 }
 
