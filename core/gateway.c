@@ -147,7 +147,8 @@ static enum gh_status again(struct gateway *g)
 	return st;
 }
 
-static bool beat(struct gateway *g, struct gh_arena *a)
+/* Milliseconds until the next: none where the answer came so late that it says nothing about now. */
+static unsigned beat(struct gateway *g, struct gh_arena *a)
 {
 	struct meta_call call = { .arena = a, .op = "beat", .deadline_ns = gh_mono_ns() + GATEWAY_LIFE_MS * GH_MS_NS };
 	const bool lapsed = gh_mono_ns() > atomic_load(&g->until_ns);
@@ -158,12 +159,13 @@ static bool beat(struct gateway *g, struct gh_arena *a)
 		lives(g, sent_ns);
 	else if (st == GH_NOTFOUND)
 		st = again(g);
-	if (lapsed && st == GH_OK)
+	const bool alive = gh_mono_ns() <= atomic_load(&g->until_ns);
+	if (lapsed && alive)
 		gh_log(GH_LOG_INFO, "gateway-lives", "name=%s slot=%u", g->name, gateway_slot(g));
-	if (!lapsed && gh_mono_ns() > atomic_load(&g->until_ns))
+	if (!lapsed && !alive)
 		gh_log(GH_LOG_WARN, "gateway-lapsed", "name=%s hint=\"no writes until the database hears of it\"", g->name);
 	gh_arena_reset(a);
-	return st == GH_OK;
+	return st != GH_OK ? BEAT_AGAIN_MS : alive ? BEAT_MS : 0;
 }
 
 static void *beat_main(void *arg)
@@ -181,7 +183,7 @@ static void *beat_main(void *arg)
 		if (pthread_cond_clockwait(&g->wake, &g->lock, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
 			continue;
 		pthread_mutex_unlock(&g->lock);
-		ms = beat(g, a) ? BEAT_MS : BEAT_AGAIN_MS;
+		ms = beat(g, a);
 		pthread_mutex_lock(&g->lock);
 	}
 	pthread_mutex_unlock(&g->lock);

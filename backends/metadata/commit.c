@@ -200,7 +200,7 @@ static void group_commit(struct shard_store *m, struct commit_item *items)
 		return;
 	}
 	if (items->batch && gh_mono_ns() > atomic_load(&m->fence_ns)) {
-		all_failed(items, GH_DATABASE); /* core/gateway.c has said why */
+		all_failed(items, GH_TRIPPED); /* core/gateway.c has said why, and it is no new evidence against the database */
 		return;
 	}
 	st = group_run(m, items);

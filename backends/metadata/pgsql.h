@@ -92,6 +92,9 @@ struct db {
 	/* after a connection that could not be made: when the next may be tried */
 	uint32_t retry_ms;
 	uint64_t retry_at_ns;
+	/* what was last said about it, and when */
+	uint64_t said_ns;
+	char said[DB_ERR_MAX];
 	/* the database's clock less our monotonic one, how exact that is, and since when */
 	int64_t clock_us, clock_slack_us;
 	uint64_t clock_at_ns;

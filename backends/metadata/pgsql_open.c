@@ -22,6 +22,7 @@
 #define SERVER_MIN 140000 /* recovers from lost clients by itself (client_connection_check_interval) */
 #define RETRY_MIN_MS 50
 #define RETRY_MAX_MS 250 /* a server that comes back is found out soon; one try is cheap */
+#define SAY_EVERY_NS (5 * GH_S_NS)
 #define CLOCK_EVERY_NS (60 * GH_S_NS)
 #define CLOCK_SQL "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text"
 
@@ -156,15 +157,27 @@ static enum gh_status session_set(struct pg_conn *c)
 	return pg_simple(c, sql, NULL);
 }
 
+/* What an administrator does about a connection that could not be made. The words are libpq's own, not the server's. */
+static const char *what_helps(PGconn *h)
+{
+	if (PQconnectionNeedsPassword(h))
+		return "give a passfile or a password in postgresql.conninfo";
+	if (PQconnectionUsedPassword(h))
+		return "check user, password and passfile in postgresql.conninfo";
+	if (strstr(PQerrorMessage(h), "read-only") || strstr(PQerrorMessage(h), "hot standby"))
+		return "it takes no writes: promote it, or name the primary in postgresql.conninfo";
+	return "check that the server runs, and postgresql.conninfo";
+}
+
 static enum gh_status conn_check(struct pg_conn *c, char *err)
 {
 	const char *encoding;
 
 	if (PQstatus(c->h) != CONNECTION_OK) {
-		char line[384];
+		char line[300];
 
 		pg_one_line(line, sizeof(line), PQerrorMessage(c->h));
-		snprintf(err, DB_ERR_MAX, "cannot open metadata database %.100s: %.370s", c->db->label, line);
+		snprintf(err, DB_ERR_MAX, "cannot open metadata database %.80s: %.290s; %s", c->db->label, line, what_helps(c->h));
 		return GH_DATABASE;
 	}
 	encoding = PQparameterStatus(c->h, "server_encoding");
@@ -249,6 +262,22 @@ static void dialled(struct db *db, bool ok)
 		pg_miss(db);
 }
 
+/* The same again and again is one line in SAY_EVERY_NS. */
+static bool is_news(struct db *db, const char *err)
+{
+	const uint64_t now = gh_mono_ns();
+	bool news;
+
+	pthread_mutex_lock(&db->lock);
+	news = !db->said_ns || now - db->said_ns >= SAY_EVERY_NS || strcmp(db->said, err);
+	if (news) {
+		db->said_ns = now;
+		snprintf(db->said, sizeof(db->said), "%s", err);
+	}
+	pthread_mutex_unlock(&db->lock);
+	return news;
+}
+
 static enum gh_status conn_again(struct db *db, struct pg_conn **ret)
 {
 	char err[DB_ERR_MAX] = "", quoted[DB_ERR_MAX];
@@ -264,7 +293,7 @@ static enum gh_status conn_again(struct db *db, struct pg_conn **ret)
 	}
 	st = conn_open(db, ret, err);
 	dialled(db, st == GH_OK);
-	if (st != GH_OK)
+	if (st != GH_OK && is_news(db, err))
 		gh_log(GH_LOG_ERROR, "meta.unreachable", "text=%s", gh_log_quote(quoted, sizeof(quoted), err));
 	return st == GH_UNSUPPORTED ? GH_DATABASE : st;
 }

@@ -60,21 +60,27 @@ static const struct {
 	enum gh_status st;
 	bool expected; /* not worth a line in the log */
 	bool loses;    /* the connection is of no use any more */
+	const char *hint; /* what an administrator does about it, or NULL */
 } states[] = {
-	{ "23505", GH_EXISTS, true, false },   /* unique key */
-	{ "22012", GH_STALE, true, false },    /* division by zero: a strict command has changed nothing (pg_parse) */
-	{ "40001", GH_STALE, true, false },    /* serialization */
-	{ "40P01", GH_STALE, true, false },    /* deadlock: the batch is made again from what is there now */
-	{ "55P03", GH_BUSY, false, false },    /* lock_timeout */
-	{ "22021", GH_INVALID, false, false }, /* text that is none in UTF-8 */
-	{ "53100", GH_NOSPACE, false, false },
-	{ "57P01", GH_DATABASE, false, true }, /* shut down, crashed, starting */
-	{ "57P02", GH_DATABASE, false, true },
-	{ "57P03", GH_DATABASE, false, true },
-	{ "25006", GH_DATABASE, false, true }, /* read-only: it was demoted; another one will be found */
-	{ "XX001", GH_DAMAGED, false, false },
-	{ "XX002", GH_DAMAGED, false, false },
-	{ "08", GH_DATABASE, false, true },    /* connection */
+	{ "23505", GH_EXISTS, true, false, NULL },   /* unique key */
+	{ "22012", GH_STALE, true, false, NULL },    /* division by zero: a strict command has changed nothing (pg_parse) */
+	{ "40001", GH_STALE, true, false, NULL },    /* serialization */
+	{ "40P01", GH_STALE, true, false, NULL },    /* deadlock: the batch is made again from what is there now */
+	{ "55P03", GH_BUSY, false, false, NULL },    /* lock_timeout */
+	{ "22021", GH_INVALID, false, false, NULL }, /* text that is none in UTF-8 */
+	{ "53100", GH_NOSPACE, false, false, "make room on the database server's disk; until then writes are refused" },
+	{ "53", GH_DATABASE, false, false, "the database server lacks memory or connections" },
+	{ "57P01", GH_DATABASE, false, true, NULL }, /* shut down, crashed, starting */
+	{ "57P02", GH_DATABASE, false, true, NULL },
+	{ "57P03", GH_DATABASE, false, true, NULL },
+	/* it was demoted; another one will be found */
+	{ "25006", GH_DATABASE, false, true, "the server takes no writes; promote it, or name another in postgresql.conninfo" },
+	{ "42501", GH_DATABASE, false, false, "the user of postgresql.conninfo has to own the tables" },
+	{ "42P01", GH_DATABASE, false, false, "a table is missing: gatehouse schema check" },
+	{ "42703", GH_DATABASE, false, false, "a column is missing: gatehouse schema check" },
+	{ "XX001", GH_DAMAGED, false, false, "restore the database from a backup" },
+	{ "XX002", GH_DAMAGED, false, false, "an index is damaged: REINDEX" },
+	{ "08", GH_DATABASE, false, true, NULL },    /* connection */
 };
 
 enum gh_status pg_fail(struct pg_conn *c, const PGresult *r, const char *what)
@@ -82,6 +88,7 @@ enum gh_status pg_fail(struct pg_conn *c, const PGresult *r, const char *what)
 	const char *state = r ? PQresultErrorField(r, PG_DIAG_SQLSTATE) : NULL;
 	char line[DB_ERR_MAX], quoted[DB_ERR_MAX];
 	enum gh_status st = GH_DATABASE;
+	const char *hint = NULL;
 
 	if (!state || PQstatus(c->h) == CONNECTION_BAD)
 		return pg_lose(c, what, r ? PQresultErrorMessage(r) : PQerrorMessage(c->h));
@@ -92,11 +99,13 @@ enum gh_status pg_fail(struct pg_conn *c, const PGresult *r, const char *what)
 			return states[i].st;
 		st = states[i].st;
 		c->lost |= states[i].loses;
+		hint = states[i].hint;
 		break;
 	}
 	pg_one_line(line, sizeof(line), PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY));
-	gh_log(GH_LOG_ERROR, "meta.sql_failed", "status=%s database=%s statement=%s sqlstate=%s text=%s", gh_status_name(st),
-	       c->db->label, what, state, gh_log_quote(quoted, sizeof(quoted), line));
+	gh_log(GH_LOG_ERROR, "meta.sql_failed", "status=%s database=%s statement=%s sqlstate=%s text=%s%s%s%s", gh_status_name(st),
+	       c->db->label, what, state, gh_log_quote(quoted, sizeof(quoted), line), hint ? " hint=\"" : "", hint ? hint : "",
+	       hint ? "\"" : "");
 	return st;
 }
 

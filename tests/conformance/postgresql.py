@@ -332,18 +332,21 @@ def pg_count(db, pg, sql):
 # ---- refused at the start ----
 
 def refused(conninfo, words, what):
+    """words: strings that have to be in one line of what it says."""
     try:
         with gh.Server(config=config(conninfo)) as s:
             t.ok(False, what, '(it started)')
             s.log()
     except RuntimeError as e:
-        lines = [x for x in str(e).splitlines() if 'gatehouse: ' in x or 'level=error' in x or words in x]
-        t.ok(any(words in x for x in lines) and 'secret' not in str(e), what, '(%r)' % str(e)[-600:])
+        words = (words,) if isinstance(words, str) else words
+        t.ok(any(all(w in x for w in words) for x in str(e).splitlines()) and 'secret' not in str(e), what,
+             '(%r)' % str(e)[-600:])
 
 
 def bad_starts(pg):
     refused(pg.conninfo.replace('dbname=gatehouse', 'dbname=nothing'), 'does not exist', 'no such database: named')
-    refused('host=%s/none user=gatehouse dbname=gatehouse' % pg.dir, 'No such file', 'no server: named')
+    refused('host=%s/none user=gatehouse dbname=gatehouse' % pg.dir, ('No such file', 'check that the server runs'),
+            'no server: named')
     pg.sql("CREATE USER guest PASSWORD 'secret'")
     hba = os.path.join(pg.dir, 'data', 'pg_hba.conf')
     with open(hba) as f:
@@ -352,8 +355,14 @@ def bad_starts(pg):
         f.write('local all guest scram-sha-256\n' + old)
     pg.sql('SELECT pg_reload_conf()')
     time.sleep(0.3)
-    refused(pg.conninfo.replace('user=gatehouse', 'user=guest password=secretly'), 'password authentication failed',
+    refused(pg.conninfo.replace('user=gatehouse', 'user=guest password=secretly'), ('password authentication failed',
+                                                                                       'check user, password and passfile'),
             'a wrong password: said, and not shown')
+    refused(pg.conninfo.replace('user=gatehouse', 'user=guest'), ('no password supplied', 'give a passfile or a password'),
+            'no password: said, and what to do')
+    conninfo = pg.database('frozen')
+    pg.sql('ALTER DATABASE frozen SET default_transaction_read_only = on', 'postgres')
+    refused(conninfo, ('frozen', 'read-only', 'promote it, or name the primary'), 'a database that takes no writes: named')
     conninfo = pg.database('half')
     with gh.Server(config=config(conninfo)):
         pass

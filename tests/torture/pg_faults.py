@@ -15,6 +15,7 @@ The whole matrix runs with --all. Usage: pg_faults.py [WORD...]: only the parts 
 import io
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -351,7 +352,7 @@ def part_killed(pg):
 def part_stopped(pg):
     pg.database('stopped')
     with gh.Server(config=config(pg.conninfo_of('stopped'))) as s:
-        away(s, pg, 'stopped', pg.freeze, pg.thaw, (1, 6, 40) if ALL else (6,))
+        away(s, pg, 'stopped', pg.freeze, pg.thaw, (1, 6, 40) if ALL else (12,))
         audit(s, pg, 'stopped', 'stopped')
 
 
@@ -402,6 +403,85 @@ def part_slow(pg):
             audit(s, pg, 'slow', 'slow')
     finally:
         proxy.close()
+
+
+# ---- bad luck with what it is given ----
+
+def part_full_disk(pg):
+    """The database's disk is full: writes are told so, reads go on, and with room again all is well."""
+    if os.geteuid() != 0:
+        return print('full disk: skipped, mounting needs root')
+    small = os.path.join(pg.dir, 'small')
+    os.mkdir(small)
+    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=40m', 'gatehouse-test', small], stderr=subprocess.DEVNULL).returncode:
+        return print('full disk: skipped, no mounts here')
+    try:
+        shutil.chown(small, user='postgres')
+        pg.sql("CREATE TABLESPACE small LOCATION '%s'" % small)
+        pg.sql('CREATE DATABASE full_disk TABLESPACE small', 'postgres')
+        with gh.Server(config=config(pg.conninfo_of('full_disk'))) as s:
+            t.eq(s.http('PUT', '/dav/kept', body=b'kept').status, 201, 'full disk: a file while there is room')
+            with open(os.path.join(small, 'ballast'), 'wb', buffering=0) as f:
+                try:
+                    while f.write(b'x' * 4096):
+                        pass
+                except OSError:
+                    pass
+            said = []
+            for i in range(3000):
+                r = s.http('PUT', '/dav/%s-%d' % ('long-name' * 20, i), body=b'x')
+                said.append(r.status)
+                if said.count(507) >= 3:
+                    break
+            t.eq(sorted(set(said)), [201, 507], 'full disk: writes are told that it is full')
+            t.eq(s.http('GET', '/dav/kept').body, b'kept', 'full disk: reads go on')
+            lines = [x for x in s.log().splitlines() if 'sqlstate=53100' in x]
+            t.ok(lines and all('database=full_disk' in x and 'make room' in x for x in lines), 'full disk: the log says what to do',
+                 lines[:1])
+            os.unlink(os.path.join(small, 'ballast'))
+            t.eq(patiently(s, 'PUT', '/dav/after', body=b'x').status, 201, 'full disk: with room again it goes on')
+            audit(s, pg, 'full_disk', 'full disk')
+        pg.sql('DROP DATABASE full_disk', 'postgres')
+        pg.sql('DROP TABLESPACE small')
+    finally:
+        subprocess.run(['umount', '-l', small], check=False)
+
+
+def part_password(pg):
+    """A password that is changed under a running gateway: refused, said in one line now and then, and well again with the
+    right one."""
+    hba = os.path.join(pg.dir, 'data', 'pg_hba.conf')
+    with open(hba) as f:
+        old = f.read()
+    conninfo = pg.database('password')
+    pg.sql("CREATE USER door PASSWORD 'secret-one'; ALTER DATABASE password OWNER TO door", 'postgres')
+
+    def change(password):
+        pg.sql("ALTER USER door PASSWORD '%s'" % password, 'postgres')
+        pg.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'door'", 'postgres')
+
+    try:
+        with open(hba, 'w') as f:
+            f.write('local all door scram-sha-256\n' + old)
+        pg.sql('SELECT pg_reload_conf()')
+        with gh.Server(config=config(conninfo.replace('user=gatehouse', 'user=door password=secret-one'))) as s:
+            t.eq(s.http('PUT', '/dav/a', body=b'x').status, 201, 'password: the right one opens')
+            change('another')
+            end = time.monotonic() + 3
+            while time.monotonic() < end:
+                t.eq(s.http('PUT', '/dav/b', body=b'x').status, 503, 'password: refused with 503')
+                time.sleep(0.1)
+            change('secret-one')
+            t.eq(patiently(s, 'PUT', '/dav/b', body=b'x').status, 201, 'password: well again')
+            lines = [x for x in s.log().splitlines() if 'event=meta.unreachable' in x]
+            t.ok(1 <= len(lines) <= 3, 'password: one line, now and then', str(len(lines)))
+            t.ok(all('database password' in x and 'check user, password and passfile' in x for x in lines),
+                 'password: it says what to do', str(lines[:1]))
+            t.hasnt(s.log(), 'secret-one', 'password: it is not shown')
+    finally:
+        with open(hba, 'w') as f:
+            f.write(old)
+        pg.sql('SELECT pg_reload_conf()')
 
 
 # ---- a standby takes over ----
