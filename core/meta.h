@@ -312,6 +312,19 @@ GH_MUST_CHECK enum gh_status meta_conninfo_check(const char *conninfo, char *err
 GH_MUST_CHECK enum gh_status meta_open(const struct meta_config *cfg, struct meta_store **ret, char *err);
 void meta_close(struct meta_store **m);
 
+/* Takes everything from one database into another, empty one, of whatever kind: ids, entity tags, locks and people stay what
+ * they are. All or nothing; the first is only read, and afterwards the second is compared with it. The event log keeps its
+ * events and begins anew as a feed: cursors end. Refused while a gateway works on either (GH_BUSY), and where the second
+ * has rows (GH_EXISTS). Blocks for long. fn is told each table when all has gone well. err (512 bytes): what, which
+ * database, what to do. */
+struct meta_carried {
+	const char *table;
+	uint64_t rows, sum; /* sum: over all rows in the order of their keys, the same wherever they lie */
+};
+typedef void meta_carried_fn(void *arg, const struct meta_carried *table);
+GH_MUST_CHECK enum gh_status meta_carry(const struct meta_config *from, const struct meta_config *to, meta_carried_fn *fn,
+					void *arg, char *err);
+
 /* ---- reading ---- */
 GH_MUST_CHECK enum gh_status meta_tenants(struct meta_store *m, struct meta_call *c, uint64_t after_id, unsigned limit,
 					  struct meta_tenant **ret, unsigned *ret_count);

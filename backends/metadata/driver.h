@@ -97,6 +97,9 @@ struct db_driver {
 	enum gh_status (*prepare)(struct db_conn *c, enum sql_id id, struct db_stmt **ret);
 	void (*bind)(struct db_stmt *s, unsigned index, const struct db_value *v); /* from 1; errors show in step */
 	enum gh_status (*step)(struct db_stmt *s); /* GH_OK: a row is there; GH_END */
+	/* Runs a bound statement that gives no rows, some time before the next one that is stepped; what is wrong with it is
+	 * told there, or at the commit. NULL: step is as fast. */
+	enum gh_status (*run_later)(struct db_stmt *s);
 	int64_t (*get_i64)(struct db_stmt *s, unsigned column); /* from 0; NULL gives 0 */
 	const void *(*get_bytes)(struct db_stmt *s, unsigned column, size_t *ret_len); /* until the next step */
 	bool (*is_null)(struct db_stmt *s, unsigned column);

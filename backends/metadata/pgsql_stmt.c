@@ -126,6 +126,14 @@ static enum gh_status run(struct pg_conn *c, struct pg_stmt *s)
 	return st;
 }
 
+static enum gh_status pg_run_later(struct db_stmt *base)
+{
+	struct pg_stmt *s = stmt_of(base);
+	const struct pg_expected nothing = { .kind = PG_EXPECT_NOTHING };
+
+	return pg_send_deferred(s->conn) && pg_send(s->conn, s, s->values, s->count, 0, nothing) ? GH_OK : GH_DATABASE;
+}
+
 static enum gh_status pg_step(struct db_stmt *base)
 {
 	struct pg_stmt *s = stmt_of(base);
@@ -307,6 +315,7 @@ const struct db_driver db_pgsql = {
 	.prepare = pg_prepare,
 	.bind = pg_bind,
 	.step = pg_step,
+	.run_later = pg_run_later,
 	.get_i64 = pg_get_i64,
 	.get_bytes = pg_get_bytes,
 	.is_null = pg_is_null,

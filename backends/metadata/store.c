@@ -14,7 +14,7 @@ enum gh_status meta_conninfo_check(const char *conninfo, char *err)
 }
 #endif
 
-static enum gh_status driver_for(const struct meta_config *cfg, const struct db_driver **ret, char *err)
+enum gh_status driver_for(const struct meta_config *cfg, const struct db_driver **ret, char *err)
 {
 	*ret = &db_sqlite;
 	if (!cfg->conninfo)

@@ -89,6 +89,9 @@ GH_MUST_CHECK enum gh_status feed_cut(struct db_conn *c, uint64_t tenant, int64_
 /* A row as EVENT_COLS has it, without its log's epoch. */
 void row_event(struct gh_arena *a, struct db_stmt *s, struct meta_event *e);
 
+/* ---- store.c ---- */
+GH_MUST_CHECK enum gh_status driver_for(const struct meta_config *cfg, const struct db_driver **ret, char *err);
+
 /* ---- migrate.c ---- */
 /* label: the database in messages. */
 GH_MUST_CHECK enum gh_status migrate(struct db_conn *c, bool read_only, const char *label, char *err);

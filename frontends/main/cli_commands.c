@@ -4,6 +4,7 @@
 enum {
 	O_CASE = 1, O_HOST = 2, O_ABLE = 4, O_OWNER = 8, O_PASSWORD = 16, O_TOKEN = 32, O_PAGE = 64, O_VERIFY = 128,
 	O_WATCH = 256, O_SERVE = 512, O_NOT_OWNER = 1024,
+	O_TO = 1 << 17,
 	O_SCOPE = 1 << 11, O_END = 1 << 12, O_MODE = 1 << 13, O_FLAG = 1 << 14, O_WHOSE = 1 << 15, O_DOOR = 1 << 16,
 	O_SHARE = 1 << 20, O_POOL = 1 << 21, O_LIMIT = 1 << 22, O_ROLE = 1u << 24, O_DAYS = 1u << 25, O_ALWAYS = 1u << 31,
 };
@@ -33,6 +34,7 @@ const struct cli_option cli_options[] = {
 	{ "--role", "ROLE", CLI_STRING, "role", O_ROLE, "viewer looks, operator works the gate, owner also has people in hand" },
 	{ "--after", "ID", CLI_STRING, "after", O_PAGE, "only what came after this event" },
 	{ "--limit", "N", CLI_NUMBER, "limit", O_PAGE, "at most so many" },
+	{ "--to", "KIND", CLI_STRING, "to", O_TO, "postgresql or sqlite" },
 	{ "--verify", NULL, CLI_TRUE, "verify", O_VERIFY, "read all content and compare checksums" },
 	{ "--protocol", "P", CLI_LIST, "protocols", O_SCOPE, "webdav, ftp (ftps too), ftps, rest, web, links; also repeated" },
 	{ "--class", "C", CLI_LIST, "classes", O_SCOPE, "operations: login lookup list read write change bulk watch" },
@@ -145,5 +147,7 @@ const struct cli_command cli_commands[] = {
 	{ "status", "status", "", O_WATCH, "what a running gateway is doing", cli_status },
 	{ "doctor", "doctor", "", 0, "is all well: configuration, ports, clocks, disk, schema; running or not", cli_doctor },
 	{ "fsck", "fsck", "", O_VERIFY, "check everything that is stored; also on a directory nobody serves", cli_fsck },
+	{ "migrate", NULL, "", O_TO, "take all metadata into an empty database of the other kind; nobody serves meanwhile",
+	  cli_migrate },
 	{ NULL, NULL, NULL, 0, NULL, NULL },
 };
