@@ -138,11 +138,11 @@ def server_goes_and_comes(s, pg):
     for w in writers:
         w.start()
     time.sleep(0.7)
+    ftp = s.ftp()  # while logins are to be had
     pg.stop()
     time.sleep(1.5)
     r = s.http('PUT', '/dav/while-away', body=b'x')
     t.eq(r.status, 503, 'WebDAV refuses with 503 while the server is away')
-    ftp = s.ftp()
     try:
         ftp.storbinary('STOR /while-away', io.BytesIO(b'x'))
         t.ok(False, 'FTP refuses while the server is away')
