@@ -21,7 +21,8 @@ void change_init(struct change *ch, struct vfs_work *w, unsigned cap)
 		.tree_gen = w->tree_gen,
 		.rights_epoch = w->rights->epoch,
 		.route_epoch = w->tenant->route_epoch,
-		.lock_seen = UINT64_MAX,
+		.lock_seen = w->lock_seen,
+		.lock_below = w->req.path && !w->req.dest ? w->req.path->key : NULL,
 		.event = {
 			.user = w->caller.user,
 			.user_name = w->req.session->user_name,

@@ -86,6 +86,7 @@ struct vfs_work {
 	struct tenant *tenant;
 	struct rights *rights; /* of this attempt; referenced when may_block */
 	struct acl_caller caller;
+	uint64_t lock_seen;    /* of the locks that it was checked against; UINT64_MAX: against none */
 	uint64_t tree_gen;     /* read before anything was resolved: the guard of the commit */
 	bool op_done;          /* blobs are stored: a retry does not store them again */
 	struct meta_part stored;

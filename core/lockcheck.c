@@ -69,6 +69,7 @@ static enum gh_status check_below(struct vfs_work *w, const struct locks *l, con
 
 enum gh_status lock_check(struct vfs_work *w, const struct locks *l, const struct gh_path *path, unsigned what)
 {
+	w->lock_seen = l->seen; /* the place may have been read after a lock came, and the locks before it: a guard of the batch */
 	if (l->count == 0)
 		return GH_OK;
 	const int64_t now = gh_real_us();

@@ -177,6 +177,7 @@ static enum gh_status copy_page(struct tree_copy *t, uint64_t from, uint64_t to,
 	w->req.arena = t->scratch; /* steps and parts of one page live as long as the page */
 	change_init(&ch, w, META_STEPS_MAX);
 	ch.hidden = true; /* decided when it is attached */
+	ch.batch.lock_seen = UINT64_MAX;
 	ch.batch.tree_gen = UINT64_MAX;
 	st = epoch_now(w, &ch.batch.rights_epoch);
 	ch.batch.event.what = "copy-part";
@@ -245,7 +246,7 @@ static enum gh_status insert_root(struct tree_copy *t, const struct two_places *
 	struct change ch;
 	change_init(&ch, w, 4);
 	ch.hidden = true;
-	ch.batch.tree_gen = ch.batch.rights_epoch = UINT64_MAX;
+	ch.batch.tree_gen = ch.batch.rights_epoch = ch.batch.lock_seen = UINT64_MAX;
 	*n = twin(w, &b->from.node);
 	n->parent = w->tenant->trash;
 	n->key = gh_printf(w->req.arena, "%llu", (unsigned long long)n->id);

@@ -147,8 +147,8 @@ static enum gh_status take_lock(struct vfs_work *w, const struct place *p, const
 	};
 	change_step(&ch, META_LOCK_INSERT)->lock = k;
 	ch.locks = true;
+	change_guard_locks(&ch, l, r->path);
 	if (n.type == META_FOLDER) {
-		change_guard_locks(&ch, l, r->path);
 		change_tree(&ch);
 	} else if (p->exists) {
 		change_step(&ch, META_NODE_TOUCH)->node.id = n.id;
