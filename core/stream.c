@@ -14,6 +14,7 @@
 #include "core/node_cache.h"
 #include "core/stream_later.h"
 #include "core/touched.h"
+#include "core/upkeep.h"
 
 #define TRUST_MS 1000u
 #define POLL_MS 500u
@@ -126,6 +127,8 @@ static void apply(void *arg, const struct meta_event *e)
 		stream_later_tenant(&s->owed, e->tenant);
 	if (t)
 		feed_poke(s->core, t);
+	if (moved)
+		upkeep_poke(s->core->upkeep); /* there may be something in the trash, and its emptying ours */
 	gh_metric_observe_ns(GH_M_STREAM_LAG, 0, gh_real_us() > e->time_us ? (uint64_t)(gh_real_us() - e->time_us) * 1000 : 0);
 }
 

@@ -9,6 +9,8 @@
 #include "core/base/crash.h"
 #include "core/base/log.h"
 #include "core/base/metrics.h"
+#include "core/gateway.h"
+#include "core/house.h"
 
 #define TRASH_STEP 200u
 #define DEAD_BATCH 100u
@@ -127,10 +129,24 @@ static void hunt_orphans(struct upkeep *u, struct gh_arena *a)
 		(void)u->core->blob_ops->iterate(u->core->blobs, look_at_object, &h);
 }
 
+/* Of several gateways one at a time does this. That two do it for a moment, because one was asleep longer than its lease,
+ * is harmless: each step is a transaction that looks again, and bytes are only taken of rows that are dead for good. */
+static bool is_ours(struct upkeep *u, struct gh_arena *a)
+{
+	struct meta_call call = call_in(a, "upkeep");
+	struct gateway *g = u->core->cfg.gateway;
+	const bool ours = !g || meta_lease_take(u->core->meta, &call, "upkeep", 0, 0, gateway_token(g),
+						GATEWAY_LIFE_MS) == GH_OK;
+	gh_arena_reset(a);
+	return ours;
+}
+
 static void one_round(struct upkeep *u, struct gh_arena *a)
 {
 	const uint64_t now = gh_mono_ns();
 	struct meta_call call = call_in(a, "upkeep");
+	if (!is_ours(u, a))
+		return;
 	empty_trash(u, a);
 	if (meta_locks_expire(u->core->meta, &call) != GH_OK)
 		return; /* the store has said why; everything here can wait for the next round */
