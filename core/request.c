@@ -192,6 +192,27 @@ static bool once_more(struct vfs_work *w, enum gh_status st)
 	return st == GH_STALE && ++w->attempts < ATTEMPTS_MAX;
 }
 
+/* Where other gateways write, a change may be refused for something that is not so any more. A change that is made holds by
+ * its guards; one that is refused has to be refused for what is stored. */
+static bool may_be_hearsay(const struct vfs_work *w, enum gh_status st)
+{
+	if (!w->req.core->stream || w->fresh || w->op_done || (!vfs_ops[w->req.op].mutates && w->req.op != VFS_WRITE_BEGIN))
+		return false;
+	switch ((int)st) {
+	case GH_PRECONDITION:
+	case GH_NOTFOUND:
+	case GH_NOPARENT:
+	case GH_EXISTS:
+	case GH_NOTDIR:
+	case GH_ISDIR:
+	case GH_NOTEMPTY:
+	case GH_LOCKED:
+	case GH_NOLOCK:
+		return true;
+	}
+	return false;
+}
+
 static enum gh_status run_attempts(struct vfs_work *w)
 {
 	op_fn *fn = op_function(w->req.op);
@@ -200,10 +221,13 @@ static enum gh_status run_attempts(struct vfs_work *w)
 		w->fresh = w->attempts > 0;
 		if (w->fresh && w->may_block)
 			stream_catch_up(w->req.core); /* what another gateway has made stale is known here then */
+		w->lock_seen = UINT64_MAX;
 		st = fn(w);
 		if (w->may_block)
 			rights_unref(&w->rights);
 		w->rights = NULL;
+		if (may_be_hearsay(w, st))
+			st = w->may_block ? GH_STALE : GH_AGAIN;
 	} while (once_more(w, st));
 	if (st == GH_STALE)
 		st = GH_CONFLICT;
