@@ -195,6 +195,7 @@ void gh_core_free(struct gh_core **cp)
 	switches_stop(c);
 	wait_for_pending(c);
 	quota_stop(c);
+	stream_free(c);
 	feeds_free(&c->feeds);
 	share_free(&c->share);
 	access_log_free(&c->access);

@@ -272,6 +272,17 @@ void stream_stop(struct gh_core *c)
 	for (unsigned i = 0; i < all->count; i++) {
 		if (all->of[i].runs)
 			pthread_join(all->of[i].thread, NULL);
+		all->of[i].runs = false;
+	}
+}
+
+void stream_free(struct gh_core *c)
+{
+	struct stream *all = c->stream;
+
+	if (!all)
+		return;
+	for (unsigned i = 0; i < all->count; i++) {
 		gh_arena_free(&all->of[i].arena);
 		pthread_mutex_destroy(&all->of[i].reading);
 	}

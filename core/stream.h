@@ -22,7 +22,8 @@ struct gh_core;
 struct stream;
 
 GH_MUST_CHECK enum gh_status stream_start(struct gh_core *c); /* reads once, or fails */
-void stream_stop(struct gh_core *c);
+void stream_stop(struct gh_core *c); /* memory is not trusted any more, soon */
+void stream_free(struct gh_core *c); /* nothing of the house runs any more */
 /* May what is in memory be used now? c->stream is not NULL. */
 bool stream_trusted(struct gh_core *c);
 /* What was committed before the call is known in memory when it returns, if the log can be read. */
