@@ -9,21 +9,25 @@
 
 #define PLACES_MIN 1024u             /* of a loop's table of tenants: a power of two, at least twice as many as there are */
 #define CREDIT_NS (2 * GH_MS_NS)
-#define COMPANY_NS (1000 * GH_MS_NS) /* so long after its last submission a tenant is still there */
+#define COMPANY_MS 1000u /* so long after its last submission a tenant is still there */
 #define SWEEP_NS (100 * GH_MS_NS)
+#define GREEDY_PART 16u              /* who uses more than one in so many of a loop's time is */
 #define PASS_NS (200 * 1000ull)      /* of what waits, a pass */
+#define LONE_PASS_NS (500 * 1000ull) /* a pass, for who is the only one that wants more than its share */
+#define LONE_TURNS 32u               /* one more of what waits, a pass, for so many that wait */
 #define GAP_MAX_NS (20 * GH_MS_NS)   /* what one submission is charged at most: somebody else's timers may lie between */
 
 /* A line of memory holds what an operation touches of it. */
 struct loop_tenant {
 	_Alignas(64) struct tenant *tenant;
 	struct purse purse;
-	uint64_t seen_ns;
+	uint32_t seen_ms;
+	uint32_t window_ns; /* worked since the last sweep */
 	uint32_t untold_ns; /* worked, and not yet told to the counters */
 	uint32_t unowed_ns; /* worked in company, and not yet told to the desk */
 	uint32_t waiting;
 	uint16_t weight;
-	bool present;
+	bool present, greedy;
 	struct loop_tenant *present_next;
 };
 
@@ -40,7 +44,10 @@ struct share_loop {
 	struct loop_tenant *last;    /* whose time runs; NULL: nobody's, or it is not known yet */
 	uint64_t mark_ns;            /* since when */
 	struct loop_tenant *present; /* seen within the last second */
-	unsigned present_count;
+	unsigned present_count, greedy_count;
+	uint64_t pass_ns; /* this pass of the loop: */
+	unsigned turns, unqueued; /* had their turn, and went on without credit or turn */
+	unsigned unqueued_before; /* the pass before */
 	uint64_t present_weight, swept_ns;
 	uint64_t gap_ns; /* what a submission costs in all, of late */
 	struct gh_task task;
@@ -180,6 +187,7 @@ static void charge(struct share_loop *sl, struct loop_tenant *lt, uint64_t cost_
 		cost_ns = GAP_MAX_NS;
 	sl->gap_ns += cost_ns / 16 - sl->gap_ns / 16;
 	lt->untold_ns += (uint32_t)cost_ns;
+	lt->window_ns += (uint32_t)cost_ns;
 	if (lt->untold_ns >= GH_MS_NS)
 		tell(sl, lt);
 	if (sl->present_count < 2 || !lt->present)
@@ -213,17 +221,35 @@ static void account(struct share_loop *sl, uint64_t now_ns)
 
 static void leave(struct share_loop *sl, struct loop_tenant *lt)
 {
-	lt->present = false;
+	sl->greedy_count -= lt->greedy;
+	lt->greedy = lt->present = false;
 	sl->present_count--;
 	sl->present_weight -= lt->weight;
 	tell(sl, lt);
 }
 
+static uint32_t ms_of(uint64_t ns)
+{
+	return (uint32_t)(ns / GH_MS_NS);
+}
+
+static void judge(struct share_loop *sl, struct loop_tenant *lt, uint64_t passed_ns)
+{
+	const bool greedy = lt->waiting || lt->window_ns > passed_ns / GREEDY_PART;
+
+	sl->greedy_count += (unsigned)greedy - lt->greedy;
+	lt->greedy = greedy;
+	lt->window_ns = 0;
+}
+
 static void sweep(struct share_loop *sl, uint64_t now_ns)
 {
+	const uint64_t passed_ns = now_ns - sl->swept_ns;
+
 	sl->swept_ns = now_ns;
 	for (struct loop_tenant **at = &sl->present, *lt; (lt = *at);) {
-		if (lt->waiting || now_ns - lt->seen_ns < COMPANY_NS) {
+		judge(sl, lt, passed_ns);
+		if (lt->waiting || ms_of(now_ns) - lt->seen_ms < COMPANY_MS) {
 			at = &lt->present_next;
 			continue;
 		}
@@ -236,7 +262,7 @@ static void see(struct share_loop *sl, struct loop_tenant *lt, uint64_t now_ns)
 {
 	const uint16_t weight = (uint16_t)share_rule(sl->core, lt->tenant).weight;
 
-	lt->seen_ns = now_ns;
+	lt->seen_ms = ms_of(now_ns);
 	if (!lt->present) {
 		lt->present = true;
 		lt->weight = weight;
@@ -294,15 +320,61 @@ static void begin_turn(struct share_loop *sl, struct share_turn *t)
 	t->run(t);
 }
 
+static uint64_t gap_of(const struct share_loop *sl)
+{
+	return sl->gap_ns > 1000 ? sl->gap_ns : 1000;
+}
+
+/* A pass that nothing was asked in yet. */
+static void note_pass(struct share_loop *sl)
+{
+	const uint64_t pass_ns = gh_loop_now_ns(sl->loop);
+
+	if (pass_ns == sl->pass_ns)
+		return;
+	sl->pass_ns = pass_ns;
+	sl->unqueued_before = sl->unqueued;
+	sl->unqueued = sl->turns = 0;
+}
+
+/* Nobody else here is greedy: no share is taken from anybody, it is only that others should not wait for long. So it need
+ * not wait while the pass is short, which saves it the way through the queue and back. What is not asked for in time
+ * leaves room for turns in the next pass, and a little more than is left by those is let through: so the queue empties. */
+static bool passes_without(struct share_loop *sl, const struct loop_tenant *lt, uint64_t now_ns)
+{
+	const uint64_t whole = LONE_PASS_NS / gap_of(sl);
+
+	note_pass(sl);
+	if (sl->greedy_count > lt->greedy || now_ns >= sl->pass_ns + 2 * LONE_PASS_NS)
+		return false;
+	if (sl->unqueued >= (whole > sl->turns ? whole - sl->turns : 0) + whole / 8 + 1)
+		return false;
+	sl->unqueued++;
+	return true;
+}
+
+/* Of what waits, this pass. Where one alone is greedy: what it left of the last one, so that passes are as long as they may
+ * be, and a few in any case, so that nothing waits for ever. */
+static unsigned turns_now(struct share_loop *sl)
+{
+	const uint64_t whole = LONE_PASS_NS / gap_of(sl), least = 1 + fair_sums(sl->fair, 0).waiting / LONE_TURNS;
+
+	note_pass(sl);
+	if (sl->greedy_count > 1)
+		return (unsigned)(PASS_NS / gap_of(sl) + 1);
+	return (unsigned)(whole > sl->unqueued_before + least ? whole - sl->unqueued_before : least);
+}
+
 static void work_off(struct gh_task *task)
 {
 	struct share_loop *sl = (struct share_loop *)((char *)task - offsetof(struct share_loop, task));
 	const uint64_t began = gh_mono_ns();
-	uint64_t turns = PASS_NS / (sl->gap_ns > 1000 ? sl->gap_ns : 1000) + 1;
+	unsigned turns = turns_now(sl);
 	struct fair_item *it;
 
 	sl->posted = false;
 	while (turns-- && (it = fair_take(sl->fair, began))) {
+		sl->turns++;
 		begin_turn(sl, (struct share_turn *)it);
 		if (gh_mono_ns() - began >= PASS_NS)
 			break;
@@ -376,6 +448,8 @@ enum gh_status share_may(struct gh_core *c, struct gh_loop *l, struct tenant *te
 		return GH_OK;
 	const struct purse_rule r = credit_rule(sl, lt);
 	if (!lt->waiting && purse_ask(&lt->purse, &r, now_ns, &wait))
+		return GH_OK;
+	if (passes_without(sl, lt, now_ns))
 		return GH_OK;
 	return wait_for_turn(sl, lt, t, now_ns, ret_retry_s);
 }

@@ -463,6 +463,81 @@ START_TEST(credit_on_a_loop_ends_in_company_only_and_the_turn_comes)
 }
 END_TEST
 
+/* One that is greedy, beside one that has hardly a share. */
+struct pass {
+	struct share_turn a, b;
+	enum gh_status young, old;
+};
+
+static void never(struct share_turn *t)
+{
+	ck_abort_msg("it was cancelled");
+}
+
+static enum gh_status asks(struct tenant *t, struct share_turn *turn, uint64_t now_ns)
+{
+	uint32_t retry_s;
+	turn->run = never;
+	const enum gh_status st = share_may(f.core, f.loop, t, now_ns, turn, &retry_s);
+	if (st == GH_WAIT)
+		ck_assert(share_turn_cancel(turn));
+	return st;
+}
+
+/* So long that it is greedy, and has no credit for a second or two. */
+static uint64_t spends(struct tenant *t, struct share_turn *turn, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < 10; i++, now_ns += 15 * GH_MS_NS) {
+		(void)asks(t, turn, now_ns);
+		share_unknown(f.core, f.loop, now_ns + 15 * GH_MS_NS);
+	}
+	return now_ns;
+}
+
+static void a_spends(void *arg)
+{
+	struct pass *p = arg;
+	const uint64_t now = gh_loop_now_ns(f.loop);
+	(void)asks(other, &p->b, now);
+	catch_up(spends(f.tenant, &p->a, now));
+}
+
+static void both_spend(void *arg)
+{
+	struct pass *p = arg;
+	catch_up(spends(f.tenant, &p->a, spends(other, &p->b, gh_loop_now_ns(f.loop))));
+}
+
+static void a_asks(void *arg)
+{
+	struct pass *p = arg;
+	const uint64_t now = gh_loop_now_ns(f.loop);
+	(void)asks(other, &p->b, now);
+	p->young = asks(f.tenant, &p->a, now);
+	p->old = asks(f.tenant, &p->a, now + GH_MS_NS);
+	catch_up(now + GH_MS_NS);
+}
+
+START_TEST(who_is_greedy_alone_waits_only_when_a_pass_is_long)
+{
+	struct pass p = { 0 };
+	is(share_tenant_put(f.core, f.tenant->id, 1, 0, ""), GH_OK);
+	is(share_tenant_put(f.core, other->id, 1000, 0, ""), GH_OK);
+	fixture_on_loop(&f, a_spends, &p);
+	fixture_on_loop(&f, a_asks, &p);
+	is(p.young, GH_OK);
+	is(p.old, GH_WAIT);
+	for (unsigned i = 0; i < 10; i++) { /* who was greedy is forgotten where the machine stands still for long */
+		fixture_on_loop(&f, both_spend, &p);
+		fixture_on_loop(&f, a_asks, &p);
+		is(p.old, GH_WAIT);
+		if (p.young == GH_WAIT) /* a share is taken from somebody now */
+			return;
+	}
+	ck_abort_msg("it never waits");
+}
+END_TEST
+
 /* ---- many tenants on a loop ---- */
 
 #define MANY 3000
@@ -622,6 +697,7 @@ int main(void)
 	tcase_add_test(t, pools_that_cannot_be_are_refused_with_the_reason);
 	tcase_add_test(t, a_rate_holds_over_all_transfers_together);
 	tcase_add_test(t, credit_on_a_loop_ends_in_company_only_and_the_turn_comes);
+	tcase_add_test(t, who_is_greedy_alone_waits_only_when_a_pass_is_long);
 	tcase_add_test(t, a_loop_keeps_thousands_of_tenants_apart);
 	tcase_add_test(t, many_threads_at_one_desk_lose_nothing);
 	suite_add_tcase(s, t);
