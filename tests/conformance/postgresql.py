@@ -20,6 +20,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import gh
 import pglib
+import pgproxy
 
 t = gh.Checks()
 
@@ -382,7 +383,95 @@ def bad_starts(pg):
              '(%r)' % check.stdout)
 
 
-gh.need('psql')
+# ---- over TLS ----
+
+def certificate(pg, name):
+    key, cert = (os.path.join(pg.dir, name + end) for end in ('.key', '.crt'))
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
+                    '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', cert],
+                   check=True, stderr=subprocess.DEVNULL)
+    os.chmod(key, 0o600)
+    os.chmod(cert, 0o644)
+    if os.geteuid() == 0:
+        shutil.chown(key, user='postgres')
+    return key, cert
+
+
+def over_tls():
+    """A server that takes only TLS, its certificate verified; a certificate or a name that is not its own is refused."""
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        port = s.getsockname()[1]
+    os.environ['PGPORT'] = str(port)  # to the server and its programs; there is no TLS on a unix socket
+    pg = pglib.Cluster()
+    try:
+        pg.stop()
+        key, cert = certificate(pg, 'server')
+        with open(os.path.join(pg.dir, 'data', 'pg_hba.conf'), 'w') as f:
+            f.write('local all all trust\nhostssl all all 127.0.0.1/32 trust\n')
+        pg.start('listen_addresses=127.0.0.1', 'ssl=on', 'ssl_cert_file=' + cert, 'ssl_key_file=' + key)
+        conninfo = 'host=localhost hostaddr=127.0.0.1 port=%d user=gatehouse dbname=gatehouse sslmode=verify-full sslrootcert=%s' % (
+            port, cert)
+        with gh.Server(config=config(conninfo)) as s:
+            t.eq(s.http('PUT', '/dav/a', body=b'over TLS').status, 201, 'a file over TLS')
+            t.eq(s.http('GET', '/dav/a').body, b'over TLS', 'and back')
+            ours = pg.sql("SELECT count(*), count(*) FILTER (WHERE ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
+                          " WHERE application_name LIKE 'gatehouse%'")
+            t.ok(ours.split('|')[0] == ours.split('|')[1] != '0', 'every connection is encrypted', ours)
+        _, other = certificate(pg, 'other')
+        refused(conninfo.replace(cert, other), 'certificate verify failed', 'a certificate that nobody vouches for: refused')
+        refused(conninfo.replace('host=localhost', 'host=elsewhere'), 'does not match host name', "somebody else's certificate: refused")
+        refused(conninfo.replace('verify-full', 'disable'), 'no encryption', 'in clear: refused by the server')
+    finally:
+        pg.close()
+        del os.environ['PGPORT']
+
+
+# ---- how often it asks ----
+
+def round_trips(pg):
+    """What an operation costs, counted between gateway and server. A NOTIFY goes out beside it, and nobody waits for it."""
+    proxy = pgproxy.Proxy(pg)
+    pg.database('trips')
+    try:
+        with gh.Server(config=config(proxy.conninfo('trips'))) as s:
+            def cost(method, target, headers=None, body=None):
+                best = None
+                for i in range(5):  # upkeep and signs of life go on meanwhile, seldom
+                    time.sleep(0.12)  # notes of what was before
+                    proxy.reset()
+                    s.http(method, target % i, headers, body)
+                    c = proxy.counted()
+                    trips = c.trips - c.messages.get((True, b'Q'), 0)
+                    best = trips if best is None else min(best, trips)
+                return best
+
+            for i in range(5):
+                s.http('MKCOL', '/dav/warm%d' % i)
+                s.http('PUT', '/dav/warm%d/f' % i, body=b'x')
+                s.http('PUT', '/dav/warm%d/f' % i, body=b'y')
+                s.http('DELETE', '/dav/warm%d/f' % i)
+                s.http('GET', '/dav/warm%d/f' % i)
+                s.http('GET', '/dav/none%d' % i)
+            for i in range(5):
+                s.http('PUT', '/dav/f%d' % i, body=b'x')
+            s.restart()
+            for i in range(8):  # rights, settings, statements of all connections
+                s.http('GET', '/dav/none-at-all%d' % i)
+                s.http('PUT', '/dav/more%d' % i, body=b'x')
+            t.eq(cost('GET', '/dav/nothing%d'), 1, 'what is not there is asked for once')
+            t.eq(cost('GET', '/dav/f%d'), 1, 'a file that memory does not know is one round trip')
+            t.eq(cost('GET', '/dav/f%d'), 0, 'one that it knows is none')
+            t.eq(cost('PUT', '/dav/f%d', body=b'other'), 1, 'a file is replaced in one round trip')
+            t.ok(cost('PUT', '/dav/new%d', body=b'new') <= 2, 'a new one takes a look at its name and a commit, at most')
+            t.ok(cost('MKCOL', '/dav/d%d') <= 3, 'a folder looks twice: that a name is free is never remembered')
+            t.ok(cost('DELETE', '/dav/new%d') <= 2, 'and a removal')
+    finally:
+        proxy.close()
+
+
+gh.need('psql', 'openssl')
+over_tls()
 pg = pglib.Cluster()
 try:
     with gh.Server(config=config(pg.conninfo)) as s:
@@ -395,6 +484,7 @@ try:
         s.kill9()
         s.start()
         audit(s, 'after the gateway was killed')
+    round_trips(pg)
     commit_is_cut(pg)
     bad_starts(pg)
 finally:
