@@ -425,7 +425,7 @@ static void say_next(struct vfs_req *r, const struct feed_hall *h, const struct 
 	feed_cursor_write(r->feed_oldest, h->tenant->id, &h->oldest);
 }
 
-static void add_run(struct vfs_req *r, const struct vfs_feed_item *items, unsigned count)
+static void add_run(struct vfs_req *r, const struct vfs_feed_item *const *items, unsigned count)
 {
 	r->runs[r->run_count++] = (struct vfs_feed_run){ items, count };
 	r->feed_count += count;
@@ -522,8 +522,9 @@ static enum gh_status jump(struct feed_hall *h, struct vfs_work *w, struct meta_
 {
 	struct vfs_req *r = &w->req;
 	struct vfs_feed_item *all = gh_alloc(r->arena, sizeof(*all));
+	const struct vfs_feed_item **row = gh_alloc(r->arena, sizeof(*row));
 	struct meta_cursor newest;
-	enum gh_status st = all ? GH_OK : GH_NOMEM;
+	enum gh_status st = all && row ? GH_OK : GH_NOMEM;
 
 	r->runs = gh_alloc_array(r->arena, RUNS_MAX, sizeof(*r->runs));
 	if (st == GH_OK && !h->open)
@@ -538,7 +539,8 @@ static enum gh_status jump(struct feed_hall *h, struct vfs_work *w, struct meta_
 	*all = (struct vfs_feed_item){ .word = VFS_FEED_RESYNC, .path = "/", .time_us = gh_real_us() };
 	memcpy(all->cursor, r->feed_next, sizeof(all->cursor));
 	r->run_count = r->feed_count = 0;
-	add_run(r, all, 1);
+	*row = all;
+	add_run(r, row, 1);
 	return GH_OK;
 }
 

@@ -193,6 +193,7 @@ void feed_block_unref(struct feed_block **bp)
 	feed_snap_unref(&b->before);
 	feed_snap_unref(&b->after);
 	feed_block_unref(&b->whole);
+	free(b->said);
 	gh_arena_free(&b->arena);
 	free(b);
 }
@@ -211,21 +212,49 @@ void feed_page_unref(void *page)
 struct building {
 	struct feed_page *page;
 	unsigned room;
-	const struct feed_hall *hall;
+	struct feed_hall *hall;
+	size_t said_bytes;
 };
+
+/* What is said of an item to most classes is one and the same. */
+static const struct vfs_feed_item *said(struct building *m, unsigned item, enum vfs_feed_word word, const char *path,
+					const char *dest, const struct meta_cursor *at)
+{
+	struct feed_block *b = m->page->block;
+	const struct feed_item *it = &b->items[item];
+	const bool own = path == it->path; /* and not a string of the page's */
+	struct vfs_feed_item *s;
+
+	if (own && !b->said && (b->said = calloc(b->count, sizeof(*b->said)))) {
+		b->page_bytes += b->count * sizeof(*b->said);
+		m->said_bytes = b->count * sizeof(*b->said);
+	}
+	s = own && b->said ? &b->said[item] : NULL;
+	if (s && s->path && s->word == word)
+		return s;
+	if (!s || s->path)
+		s = gh_alloc(m->page->arena, sizeof(*s));
+	if (!s)
+		return NULL;
+	*s = (struct vfs_feed_item){ word, path, dest, 0, it->time_us, "" };
+	if (word == VFS_FEED_CREATED || word == VFS_FEED_CHANGED || word == VFS_FEED_MOVED)
+		s->node = it->node;
+	feed_cursor_write(s->cursor, m->hall->tenant->id, at);
+	return s;
+}
 
 static bool tell(struct building *m, unsigned item, enum vfs_feed_word word, const char *path, const char *dest,
 		 const struct meta_cursor *at)
 {
 	struct feed_page *p = m->page;
-	struct vfs_feed_item *told = p->count ? &p->told[p->count - 1] : NULL;
+	const struct vfs_feed_item *told = p->count ? p->told[p->count - 1] : NULL;
 
 	/* Looking there once is enough, after the last of them. */
 	if (told && word == VFS_FEED_RESYNC && told->word == word && path && !strcmp(told->path, path))
 		p->count--;
 	if (p->count == m->room) {
 		const unsigned room = m->room ? 2 * m->room : 16;
-		struct vfs_feed_item *more = realloc(p->told, room * sizeof(*more));
+		const struct vfs_feed_item **more = realloc((void *)p->told, room * sizeof(*more));
 		unsigned *of = more ? realloc(p->item_of, room * sizeof(*of)) : NULL;
 
 		p->told = more ? more : p->told;
@@ -234,13 +263,12 @@ static bool tell(struct building *m, unsigned item, enum vfs_feed_word word, con
 			return false;
 		m->room = room;
 	}
-	told = &p->told[p->count];
-	*told = (struct vfs_feed_item){ word, path, dest, 0, p->block->items[item].time_us, "" };
-	if (word == VFS_FEED_CREATED || word == VFS_FEED_CHANGED || word == VFS_FEED_MOVED)
-		told->node = p->block->items[item].node;
-	feed_cursor_write(told->cursor, m->hall->tenant->id, at);
+	told = path ? said(m, item, word, path, dest, at) : NULL;
+	if (!told)
+		return false;
+	p->told[p->count] = told;
 	p->item_of[p->count++] = item;
-	return path != NULL;
+	return true;
 }
 
 /* The first depth components of a canonical path. */
@@ -347,11 +375,13 @@ static struct feed_page *page_make(struct feed_hall *h, unsigned i, uint64_t use
 	atomic_fetch_add(&p->block->refs, 1);
 	p->arena = gh_arena_new(PAGE_ARENA_MAX);
 	ok = p->arena && fill(&m, i, user);
+	h->bytes += m.said_bytes;
+	feed_bytes_add(h->core, (int64_t)m.said_bytes);
 	if (p->arena) {
-		gh_defer(p->arena, free_told, p->told);
+		gh_defer(p->arena, free_told, (void *)p->told);
 		gh_defer(p->arena, free_told, p->item_of);
 	} else {
-		free(p->told);
+		free((void *)p->told);
 		free(p->item_of);
 	}
 	if (!ok || gh_arena_overflowed(p->arena)) {

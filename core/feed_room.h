@@ -8,7 +8,7 @@
 #include "policy/feed_rule.h"
 
 #define FEED_READ_EVENTS 500u        /* of the log in one call, and in a block */
-#define FEED_BYTES_MAX (64ull << 20) /* of all halls together */
+#define FEED_BYTES_MAX (256ull << 20)/* of all halls together */
 #define FEED_BEHIND_MAX 150000u      /* events that are read for who is behind; more: list again */
 #define FEED_AGE_NS (120 * GH_S_NS)  /* a block that old is dropped when it was not read meanwhile */
 #define FEED_BLOCKS_MAX 4096u
@@ -46,7 +46,7 @@ struct feed_page {
 	size_t bytes;
 	unsigned count;
 	unsigned *item_of;        /* which of the block's items each is about; ascending */
-	struct vfs_feed_item *told;
+	const struct vfs_feed_item **told; /* the block's, or in the arena */
 	struct gh_arena *arena;
 };
 
@@ -64,6 +64,7 @@ struct feed_block {
 	size_t bytes;
 	uint64_t used_ns;
 	bool moves; /* some of its items do */
+	struct vfs_feed_item *said; /* under the hall's lock: of each item what was said of it first; most classes are told the same */
 	/* under the hall's lock: pages by their keys */
 	struct feed_page **table;
 	unsigned table_size, page_count;

@@ -151,7 +151,7 @@ struct vfs_feed_item {
 	char cursor[VFS_CURSOR_LEN + 1]; /* who was told up to here goes on from here; several can have the same */
 };
 struct vfs_feed_run {
-	const struct vfs_feed_item *items;
+	const struct vfs_feed_item *const *items;
 	unsigned count;
 };
 

@@ -77,7 +77,7 @@ static void tell_all(struct http_ex *ex, struct vfs_req *req)
 	for (unsigned r = 0; r < req->run_count; r++)
 		for (unsigned i = 0; i < req->runs[r].count; i++) {
 			gh_buf_str(&b, any ? ",\n" : "\n");
-			tell_item(&b, &req->runs[r].items[i]);
+			tell_item(&b, req->runs[r].items[i]);
 			any = true;
 		}
 	gh_buf_str(&b, any ? "\n]," : "],");
@@ -232,7 +232,7 @@ static void say_some(struct follow *f, struct gh_buf *out)
 	struct vfs_req *req = f->req;
 
 	while (f->run < req->run_count && out->len < FILL_BYTES) {
-		say(out, &req->runs[f->run].items[f->at]);
+		say(out, req->runs[f->run].items[f->at]);
 		if (++f->at == req->runs[f->run].count) {
 			f->at = 0;
 			f->run++;

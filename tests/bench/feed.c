@@ -130,7 +130,8 @@ static atomic_uint reading; /* clients that are not through */
 static atomic_uint_fast64_t asked;
 static unsigned next_client;
 
-static void read_on(struct client *c);
+static void another(struct gh_task *t);
+static struct gh_task again = { .fn = another };
 
 static void heard(struct client *c, struct vfs_req *r)
 {
@@ -138,11 +139,13 @@ static void heard(struct client *c, struct vfs_req *r)
 	atomic_fetch_add(&asked, 1);
 	for (unsigned i = 0; i < r->run_count; i++)
 		for (unsigned k = 0; k < r->runs[i].count; k++)
-			c->heard += r->runs[i].items[k].word == VFS_FEED_CHANGED;
+			c->heard += r->runs[i].items[k]->word == VFS_FEED_CHANGED;
 	c->done = !strcmp(r->feed_next, r->feed_newest);
 	memcpy(c->cursor, r->feed_next, sizeof(c->cursor));
 	vfs_req_free(&r);
 }
+
+static void read_on(struct client *c);
 
 static void came(struct vfs_req *r, void *door)
 {
@@ -151,9 +154,6 @@ static void came(struct vfs_req *r, void *door)
 	heard(c, r);
 	read_on(c);
 }
-
-static void another(struct gh_task *t);
-static struct gh_task again = { .fn = another };
 
 /* Until it waits for a worker, or is through. */
 static void read_on(struct client *c)
@@ -168,6 +168,8 @@ static void read_on(struct client *c)
 		heard(c, r);
 	}
 	atomic_fetch_sub(&reading, 1);
+	if (c == all) /* what it was woken for has been read from the log: so it is for all that wait */
+		gh_loop_post(f.loop, &again);
 }
 
 static void another(struct gh_task *t)
@@ -181,7 +183,7 @@ static void another(struct gh_task *t)
 static void begin(void *arg)
 {
 	(void)arg;
-	gh_loop_post(f.loop, &again);
+	read_on(&all[next_client++]);
 }
 
 static double cpu_s(void)

@@ -203,7 +203,7 @@ static unsigned follow(struct reader *r, unsigned limit)
 	n = q->feed_count;
 	for (unsigned i = 0; i < q->run_count; i++)
 		for (unsigned k = 0; k < q->runs[i].count; k++)
-			carry_out(r, &q->runs[i].items[k]);
+			carry_out(r, q->runs[i].items[k]);
 	strcpy(r->cursor, q->feed_next);
 	fixture_free(&f, &q);
 	return n;

@@ -345,19 +345,22 @@ static enum gh_status do_events(struct vfs_req *r)
 	const unsigned limit = r->limit, all = r->core->feed_count;
 	const unsigned from = *r->cursor ? (unsigned)strtoul(r->cursor, NULL, 10) : all;
 	struct vfs_feed_item *items;
+	const struct vfs_feed_item **row;
 	unsigned n = from < all ? all - from : 0;
 
 	if (from > all)
 		return GH_NOTFOUND;
 	n = n < limit ? n : limit;
 	items = gh_alloc_array(r->arena, n + 1, sizeof(*items));
+	row = gh_alloc_array(r->arena, n + 1, sizeof(*row));
 	for (unsigned i = 0; i < n; i++) {
 		items[i] = (struct vfs_feed_item){ i % 2 ? VFS_FEED_MOVED : VFS_FEED_CREATED, gh_printf(r->arena, "/e%u", from + i),
 						   i % 2 ? "/q\"" : NULL, i % 2 ? 7 : 0, 1700000000123456, "" };
 		cursor_write(items[i].cursor, from + i + 1);
+		row[i] = &items[i];
 	}
 	r->runs = gh_alloc(r->arena, sizeof(*r->runs));
-	*r->runs = (struct vfs_feed_run){ items, n };
+	*r->runs = (struct vfs_feed_run){ row, n };
 	r->run_count = n > 0;
 	r->feed_count = n;
 	cursor_write(r->feed_next, from + n);
