@@ -255,15 +255,24 @@ START_TEST(a_damaged_stored_hash_refuses_and_counts_nobody)
 }
 END_TEST
 
+/* Of the processor: whoever else runs on this machine has no part in it. */
+static uint64_t cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * GH_S_NS + (uint64_t)ts.tv_nsec;
+}
+
 static uint64_t cheapest_ns(const char *key, const char *password)
 {
 	uint64_t best_ns = UINT64_MAX;
 
 	for (unsigned i = 0; i < 5; i++) {
-		uint64_t from_ns = gh_mono_ns(), took_ns;
+		uint64_t from_ns = cpu_ns(), took_ns;
 
 		ck_assert_int_eq(login(key, password), GH_UNAUTH);
-		took_ns = gh_mono_ns() - from_ns;
+		took_ns = cpu_ns() - from_ns;
 		best_ns = took_ns < best_ns ? took_ns : best_ns;
 	}
 	return best_ns;
