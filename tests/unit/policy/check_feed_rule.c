@@ -180,7 +180,7 @@ static void forget(struct reader *r, const char *path)
 {
 	for (unsigned i = 0; i < r->count;)
 		if (lies_in(r->path[i], path))
-			strcpy(r->path[i], r->path[--r->count]);
+			memmove(r->path[i], r->path[--r->count], PATH);
 		else
 			i++;
 }
