@@ -324,6 +324,9 @@ struct meta_carried {
 typedef void meta_carried_fn(void *arg, const struct meta_carried *table);
 GH_MUST_CHECK enum gh_status meta_carry(const struct meta_config *from, const struct meta_config *to, meta_carried_fn *fn,
 					void *arg, char *err);
+/* The embedded database as it is at this moment, into a new file that can be opened like it; whoever serves it goes on. The file
+ * is on disk when this returns. GH_UNSUPPORTED: it is no file. err as above. */
+GH_MUST_CHECK enum gh_status meta_save(const struct meta_config *cfg, const char *path, char *err);
 
 /* ---- reading ---- */
 GH_MUST_CHECK enum gh_status meta_tenants(struct meta_store *m, struct meta_call *c, uint64_t after_id, unsigned limit,

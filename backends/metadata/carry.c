@@ -298,6 +298,30 @@ static enum gh_status side_open(const struct meta_config *cfg, struct side *ret,
 	return st;
 }
 
+#define ROUTE_SHARD 7 /* columns of tables.tbl.h */
+#define CENTRAL 1
+
+static enum gh_status is_at_home(void *arg, const struct meta_table *t, struct db_stmt *row)
+{
+	(void)arg;
+	return db_i64(row, t == &meta_tables[TABLE_route] ? ROUTE_SHARD : 0) == CENTRAL ? GH_OK : GH_EXISTS;
+}
+
+/* One database is carried: it has to have everything. */
+static enum gh_status is_whole(const struct side *s, char *err)
+{
+	enum gh_status st = walk(s, &meta_tables[TABLE_shard_self], is_at_home, NULL);
+
+	if (st == GH_EXISTS)
+		snprintf(err, DB_ERR_MAX, "%s is a shard of another database; name that one", label(s));
+	if (st == GH_OK) {
+		st = walk(s, &meta_tables[TABLE_route], is_at_home, NULL);
+		if (st == GH_EXISTS)
+			snprintf(err, DB_ERR_MAX, "tenants of %s are on other shards; move them to shard main first", label(s));
+	}
+	return st;
+}
+
 /* A gateway that works on either would write past us, or read what is not its own. */
 static enum gh_status is_quiet(struct side *s, char *err)
 {
@@ -329,6 +353,8 @@ static enum gh_status copy_in_one(struct side *from, struct side *to, struct met
 	if (st == GH_OK)
 		st = is_quiet(to, err);
 	if (st == GH_OK)
+		st = is_whole(to, err);
+	if (st == GH_OK)
 		st = is_empty(to, err);
 	if (st == GH_OK)
 		st = copy_all(from, to, ret);
@@ -357,6 +383,8 @@ enum gh_status meta_carry(const struct meta_config *from_cfg, const struct meta_
 	if (st == GH_OK)
 		st = is_quiet(&from, err);
 	if (st == GH_OK)
+		st = is_whole(&from, err);
+	if (st == GH_OK)
 		st = side_open(to_cfg, &to, err);
 	if (st == GH_OK)
 		st = copy_in_one(&from, &to, carried, err);
@@ -371,5 +399,30 @@ enum gh_status meta_carry(const struct meta_config *from_cfg, const struct meta_
 		snprintf(err, DB_ERR_MAX, "the metadata cannot be carried over: %s", gh_status_text(st));
 	side_close(&to);
 	side_close(&from);
+	return st;
+}
+
+enum gh_status meta_save(const struct meta_config *cfg, const char *path, char *err)
+{
+	const struct meta_config reading = { .path = cfg->path, .conninfo = cfg->conninfo, .read_only = true, .readers = 1 };
+	struct side s = { 0 };
+	enum gh_status st = driver_for(&reading, &s.drv, err);
+
+	err[0] = '\0';
+	if (st == GH_OK && !s.drv->save) {
+		snprintf(err, DB_ERR_MAX, "metadata in PostgreSQL is saved with its own tools: gatehouse-backup(7)");
+		return GH_UNSUPPORTED;
+	}
+	if (st == GH_OK)
+		st = s.drv->open(&reading, &s.db, err);
+	if (st == GH_OK)
+		st = s.drv->writer(s.db, &s.conn);
+	if (st == GH_OK)
+		st = migrate(s.conn, true, label(&s), err);
+	if (st == GH_OK)
+		st = s.drv->save(s.conn, path, err);
+	if (st != GH_OK && !err[0])
+		snprintf(err, DB_ERR_MAX, "the metadata cannot be saved: %s", gh_status_text(st));
+	side_close(&s);
 	return st;
 }

@@ -140,6 +140,8 @@ struct db_driver {
 	enum gh_status (*exec)(struct db_conn *c, const char *sql, char *err);
 	/* NULL: any table at all. */
 	enum gh_status (*has_table)(struct db_conn *c, const char *name, bool *ret);
+	/* All that is committed now, into a new file; others go on writing. NULL: the server has tools of its own. */
+	enum gh_status (*save)(struct db_conn *c, const char *path, char *err);
 	/* The database's own examination of its file. */
 	enum gh_status (*check)(struct db_conn *c, meta_finding_fn *fn, void *arg);
 };

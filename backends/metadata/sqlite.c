@@ -364,5 +364,6 @@ const struct db_driver db_sqlite = {
 	.pos_from = sq_pos_from,
 	.exec = sq_exec,
 	.has_table = sq_has_table,
+	.save = sq_save,
 	.check = sq_check,
 };

@@ -69,6 +69,7 @@ extern const struct db_word sq_words[];
 const char *sq_label(struct db *db);
 enum gh_status sq_exec(struct db_conn *c, const char *sql, char *err);
 enum gh_status sq_has_table(struct db_conn *c, const char *name, bool *ret);
+enum gh_status sq_save(struct db_conn *c, const char *path, char *err);
 enum gh_status sq_check(struct db_conn *c, meta_finding_fn *fn, void *arg);
 
 #endif

@@ -495,6 +495,32 @@ enum gh_status sq_has_table(struct db_conn *base, const char *name, bool *ret)
 	return GH_OK;
 }
 
+/* One read of one moment, written page by page; commits of others go on beside it. It does not sync. */
+enum gh_status sq_save(struct db_conn *base, const char *path, char *err)
+{
+	struct sq_conn *c = (struct sq_conn *)base;
+	sqlite3_stmt *st = NULL;
+	int fd, rc = sqlite3_prepare_v2(c->h, "VACUUM INTO ?1", -1, &st, NULL);
+	bool synced;
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_text(st, 1, path, -1, SQLITE_STATIC);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(st);
+	sqlite3_finalize(st);
+	if (rc != SQLITE_DONE) {
+		snprintf(err, DB_ERR_MAX, "cannot save %.150s to %.150s: %s", c->db->path, path, sqlite3_errmsg(c->h));
+		return sq_fail(c, rc, "save");
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	synced = fd >= 0 && !fsync(fd);
+	if (!synced)
+		snprintf(err, DB_ERR_MAX, "%.300s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return synced ? GH_OK : GH_IO;
+}
+
 enum gh_status sq_check(struct db_conn *base, meta_finding_fn *fn, void *arg)
 {
 	struct sq_conn *c = (struct sq_conn *)base;

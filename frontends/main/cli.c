@@ -215,7 +215,8 @@ static int positional_set(json_t *args, const char *name, size_t len, const char
 		const char *name, *key;
 	} plain[] = { { "NAME", "name" }, { "TENANT", "tenant" }, { "PATH", "path" }, { "WHO", "who" }, { "USER", "user" },
 		      { "RIGHTS", "rights" }, { "RIGHT", "right" }, { "TOKEN", "token" }, { "ID", "id" },
-		      { "KEY", "key" },	      { "VALUE", "value" }, { "SERVICE", "service" } };
+		      { "KEY", "key" },	      { "VALUE", "value" }, { "SERVICE", "service" },
+		      { "FOLDER", "folder" } };
 
 	if (len == 11 && !memcmp(name, "TENANT/USER", len))
 		return pair_set(args, "user", text);

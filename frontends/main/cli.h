@@ -79,6 +79,8 @@ void cli_print_result(const struct cli *c, const json_t *result);
 int cli_serve(struct cli *c);
 int cli_fsck(struct cli *c);
 int cli_migrate(struct cli *c);
+int cli_backup(struct cli *c);
+int cli_restore(struct cli *c);
 int cli_status(struct cli *c);
 int cli_doctor(struct cli *c);
 int cli_switch_set(struct cli *c);

@@ -149,5 +149,8 @@ const struct cli_command cli_commands[] = {
 	{ "fsck", "fsck", "", O_VERIFY, "check everything that is stored; also on a directory nobody serves", cli_fsck },
 	{ "migrate", NULL, "", O_TO, "take all metadata into an empty database of the other kind; nobody serves meanwhile",
 	  cli_migrate },
+	{ "backup", NULL, "FOLDER", 0, "copy metadata and content of one moment there, while they are served", cli_backup },
+	{ "restore", NULL, "[FOLDER]", 0, "make a data directory of a backup; without FOLDER: tell a restored database that it is",
+	  cli_restore },
 	{ NULL, NULL, NULL, 0, NULL, NULL },
 };
