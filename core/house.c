@@ -224,7 +224,7 @@ const char *gh_core_not_ready(struct gh_core *c)
 		return vfs_not_ready(c);
 	if (c->cfg.gateway && gateway_not_ready(c->cfg.gateway))
 		return gateway_not_ready(c->cfg.gateway);
-	if (!core_trusts_memory(c))
+	if (c->stream && !stream_ready(c))
 		return "the event stream of the database is lost: memory is not trusted, everything is asked of the database";
 	if (share_counts(c).waiting >= c->cfg.queue_max)
 		return "the queue for workers is full";

@@ -38,17 +38,29 @@ struct stream_shard {
 	_Atomic uint64_t trusted_until_ns;
 };
 
+/* Shards are added while it runs; the first one's thread begins with them. */
+#define SHARDS_MAX 256
 struct stream {
-	unsigned count;
-	struct stream_shard *of;
+	atomic_uint count;
+	struct stream_shard *of[SHARDS_MAX];
 };
+
+static bool is_trusted(struct stream_shard *s, uint64_t now_ns)
+{
+	return now_ns <= atomic_load_explicit(&s->trusted_until_ns, memory_order_acquire);
+}
+
+bool stream_ready(struct gh_core *c)
+{
+	return is_trusted(c->stream->of[0], gh_mono_ns());
+}
 
 bool stream_trusted(struct gh_core *c)
 {
 	const uint64_t now = gh_mono_ns();
 
-	for (unsigned i = 0; i < c->stream->count; i++)
-		if (now > atomic_load_explicit(&c->stream->of[i].trusted_until_ns, memory_order_acquire))
+	for (unsigned i = 0, n = atomic_load(&c->stream->count); i < n; i++)
+		if (!is_trusted(c->stream->of[i], now))
 			return false;
 	return true;
 }
@@ -174,6 +186,16 @@ static bool is_lost(const struct stream_shard *s)
 	return gh_mono_ns() > atomic_load(&s->trusted_until_ns);
 }
 
+static enum gh_status shard_start(struct gh_core *c, unsigned shard);
+
+static void begin_with_new_ones(struct gh_core *c)
+{
+	unsigned n = atomic_load(&c->stream->count);
+
+	while (n < meta_shards(c->meta) && n < SHARDS_MAX && shard_start(c, n) == GH_OK)
+		n++;
+}
+
 static void *stream_main(void *arg)
 {
 	struct stream_shard *s = arg;
@@ -197,6 +219,8 @@ static void *stream_main(void *arg)
 			gh_log(GH_LOG_INFO, "stream-found", "shard=%u", s->shard);
 			said = false;
 		}
+		if (!s->shard)
+			begin_with_new_ones(s->core);
 		meta_wait(s->core->meta, s->shard, true, &seen, st == GH_OK ? POLL_MS : AGAIN_MS);
 	}
 	gh_rcu_unregister();
@@ -205,8 +229,8 @@ static void *stream_main(void *arg)
 
 void stream_catch_up(struct gh_core *c)
 {
-	for (unsigned i = 0; c->stream && i < c->stream->count; i++) {
-		struct stream_shard *s = &c->stream->of[i];
+	for (unsigned i = 0; c->stream && i < atomic_load(&c->stream->count); i++) {
+		struct stream_shard *s = c->stream->of[i];
 		const uint64_t begun = atomic_load(&s->begun);
 
 		pthread_mutex_lock(&s->reading);
@@ -218,19 +242,27 @@ void stream_catch_up(struct gh_core *c)
 
 /* ---- life ---- */
 
-static enum gh_status shard_start(struct gh_core *c, struct stream_shard *s, unsigned shard)
+/* Without the first, central, nothing begins; another may be away now and come back. */
+static enum gh_status shard_start(struct gh_core *c, unsigned shard)
 {
-	enum gh_status st;
+	struct stream_shard *s = calloc(1, sizeof(*s));
+	enum gh_status st = GH_OK;
 
+	if (!s)
+		return GH_NOMEM;
 	s->core = c;
 	s->shard = shard;
 	pthread_mutex_init(&s->reading, NULL);
 	s->arena = gh_arena_new(ARENA_BYTES);
+	c->stream->of[shard] = s;
+	atomic_store(&c->stream->count, shard + 1);
 	if (!s->arena)
 		return GH_NOMEM;
-	pthread_mutex_lock(&s->reading);
-	st = read_now(s);
-	pthread_mutex_unlock(&s->reading);
+	if (!shard) {
+		pthread_mutex_lock(&s->reading);
+		st = read_now(s);
+		pthread_mutex_unlock(&s->reading);
+	}
 	if (st == GH_OK && pthread_create(&s->thread, NULL, stream_main, s))
 		st = GH_NOMEM;
 	s->runs = st == GH_OK;
@@ -239,54 +271,39 @@ static enum gh_status shard_start(struct gh_core *c, struct stream_shard *s, uns
 
 enum gh_status stream_start(struct gh_core *c)
 {
-	struct stream *all;
-	enum gh_status st = GH_OK;
-
 	if (!meta_is_shared(c->meta))
 		return GH_OK;
-	all = calloc(1, sizeof(*all));
-	if (!all)
-		return GH_NOMEM;
-	all->of = calloc(meta_shards(c->meta), sizeof(*all->of));
-	if (!all->of) {
-		free(all);
-		return GH_NOMEM;
-	}
-	c->stream = all;
-	for (unsigned i = 0; st == GH_OK && i < meta_shards(c->meta); i++) {
-		all->count++;
-		st = shard_start(c, &all->of[i], i);
-	}
-	return st;
+	c->stream = calloc(1, sizeof(*c->stream));
+	return c->stream ? shard_start(c, 0) : GH_NOMEM;
 }
 
+static void shard_stop(struct stream_shard *s)
+{
+	atomic_store(&s->stop, true);
+	meta_wait_end(s->core->meta);
+	if (s->runs)
+		pthread_join(s->thread, NULL);
+	s->runs = false;
+}
+
+/* The first one first: it begins with others. */
 void stream_stop(struct gh_core *c)
 {
-	struct stream *all = c->stream;
-
-	if (!all)
-		return;
-	for (unsigned i = 0; i < all->count; i++)
-		atomic_store(&all->of[i].stop, true);
-	meta_wait_end(c->meta);
-	for (unsigned i = 0; i < all->count; i++) {
-		if (all->of[i].runs)
-			pthread_join(all->of[i].thread, NULL);
-		all->of[i].runs = false;
-	}
+	for (unsigned i = 0; c->stream && i < atomic_load(&c->stream->count); i++)
+		shard_stop(c->stream->of[i]);
 }
 
 void stream_free(struct gh_core *c)
 {
-	struct stream *all = c->stream;
-
-	if (!all)
+	if (!c->stream)
 		return;
-	for (unsigned i = 0; i < all->count; i++) {
-		gh_arena_free(&all->of[i].arena);
-		pthread_mutex_destroy(&all->of[i].reading);
+	for (unsigned i = 0; i < atomic_load(&c->stream->count); i++) {
+		struct stream_shard *s = c->stream->of[i];
+
+		gh_arena_free(&s->arena);
+		pthread_mutex_destroy(&s->reading);
+		free(s);
 	}
+	free(c->stream);
 	c->stream = NULL;
-	free(all->of);
-	free(all);
 }

@@ -26,6 +26,8 @@ void stream_stop(struct gh_core *c); /* memory is not trusted any more, soon */
 void stream_free(struct gh_core *c); /* nothing of the house runs any more */
 /* May what is in memory be used now? c->stream is not NULL. */
 bool stream_trusted(struct gh_core *c);
+/* ... for /readyz: the central database's log is read. */
+bool stream_ready(struct gh_core *c);
 /* What was committed before the call is known in memory when it returns, if the log can be read. */
 void stream_catch_up(struct gh_core *c);
 
