@@ -126,6 +126,10 @@ static void open_seat(struct breakers *b, enum service s, uint64_t tenant, struc
 void breaker_convict(struct breakers *b, enum service s, struct breaker_tenant *t, enum breaker_blame blame,
 		     uint64_t now_ms, const char *why, struct breaker_paper *paper)
 {
+	/* With several databases the trouble of one is its tenants', however many they are. */
+	if (blame == BREAKER_SERVICE && s == SERVICE_METADATA && meta_is_many(b->core->meta))
+		blame = t && breaker_ill(&b->cfg, breaker_window(&t->of[s].b, &b->cfg, now_ms)) ? BREAKER_TENANT
+												: BREAKER_NOBODY;
 	switch (blame) {
 	case BREAKER_NOBODY:
 		break;

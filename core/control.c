@@ -8,7 +8,13 @@
 #define ARENA_MAX (64u << 20)
 
 const struct control_op control_ops[] = {
-	{ "tenant.add", "name case_sensitive? hosts?", "make a tenant", true, CONTROL_OWNER, control_tenant_add },
+	{ "shard.add", "name conninfo", "make an empty database a shard", true, CONTROL_OWNER, control_shard_add },
+	{ "shard.list", "", "databases that tenants can be in", false, CONTROL_VIEWER, control_shard_list },
+	{ "shard.drain", "name", "no new tenants there; tells how many are left", true, CONTROL_OWNER, control_shard_drain },
+	{ "shard.open", "name", "new tenants again", true, CONTROL_OWNER, control_shard_open },
+	{ "schema.check", "all_shards?", "compare the schemas of databases with this program's", false, CONTROL_VIEWER,
+	  control_schema_check },
+	{ "tenant.add", "name case_sensitive? hosts? shard?", "make a tenant", true, CONTROL_OWNER, control_tenant_add },
 	{ "tenant.list", "", "all tenants with what they hold", false, CONTROL_VIEWER, control_tenant_list },
 	{ "tenant.set", "name hosts? disabled?", "change a tenant's host names, shut or open it",
 	  true, CONTROL_OWNER, control_tenant_set },

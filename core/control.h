@@ -1,7 +1,9 @@
 /* Control operations for the administrator: one table, called by the admin socket now and by the admin API later. Each
  * takes and gives JSON (jansson) and blocks; worker or admin thread only, never a loop.
  *
- *   tenant.add {name, case_sensitive?, hosts?}   tenant.list   tenant.set {name, hosts?, disabled?}
+ *   shard.add {name, conninfo}   shard.list -> items [{shard, state, tenants, reached, trouble, conninfo}]
+ *   shard.drain {name} -> {shard, state, tenants_left}   shard.open {name}   schema.check {all_shards?} -> {ok, differences[]}
+ *   tenant.add {name, case_sensitive?, hosts?, shard?}   tenant.list   tenant.set {name, hosts?, disabled?}
  *   user.add {tenant, user, password, owner?}    user.list {tenant}   user.remove   user.passwd {tenant, user, password}
  *   user.set {tenant, user, owner?, disabled?}
  *   token.add {tenant, user, name, scope?: ["webdav",..], days?} -> {password}   token.list {tenant, user}

@@ -109,6 +109,11 @@ static enum gh_status add_once(struct control_call *c, void *arg)
 		st = hosts_free_for(c, row->hosts, row->name);
 	if (st == GH_OK)
 		st = control_commit(c, NULL, "", row->name, UINT64_MAX, &step, 1);
+	if (st == GH_NOTFOUND && row->shard)
+		return control_fail(c, st, "there is no shard \"%.64s\"", row->shard);
+	if (st == GH_DRAINING)
+		return control_fail(c, st, "%s%.64s takes no new tenants", row->shard ? "shard " : "no shard is open: every one",
+				    row->shard ? row->shard : "");
 	if (st == GH_EXISTS && !*c->message)
 		return control_fail(c, st, "tenant %s exists already", row->name);
 	return st;
@@ -122,6 +127,7 @@ enum gh_status control_tenant_add(struct control_call *c)
 		{ "name", CONTROL_TEXT, true, &row.name, NULL },
 		{ "case_sensitive", CONTROL_BOOL, false, &row.case_sensitive, NULL },
 		{ "hosts", CONTROL_TEXTS, false, &host_list, NULL },
+		{ "shard", CONTROL_TEXT, false, &row.shard, NULL },
 	};
 	enum gh_status st = control_args(c, args, CONTROL_ARG_COUNT(args));
 
@@ -159,7 +165,7 @@ static json_t *hosts_json(const char *hosts)
 
 static json_t *tenant_json(const struct meta_tenant *t, uint64_t bytes, uint64_t files)
 {
-	return json_pack("{s:s, s:o, s:o, s:b, s:b, s:I, s:I}", "tenant", t->name, "id", control_id(t->id), "hosts",
+	return json_pack("{s:s, s:o, s:s, s:o, s:b, s:b, s:I, s:I}", "tenant", t->name, "id", control_id(t->id), "shard", t->shard ? t->shard : "main", "hosts",
 			 hosts_json(t->hosts), "disabled", t->disabled, "case_sensitive", t->case_sensitive, "files",
 			 (json_int_t)files, "bytes", (json_int_t)bytes);
 }
@@ -170,6 +176,9 @@ static enum gh_status tenant_item(struct control_call *c, const struct meta_tena
 	uint64_t bytes = 0, files = 0;
 	enum gh_status st = meta_usage(c->core->meta, &call, row->id, &bytes, &files);
 
+	/* one whose shard does not answer is listed all the same */
+	if (st == GH_DATABASE && meta_is_many(c->core->meta))
+		st = GH_OK;
 	return st == GH_OK ? control_item(items, tenant_json(row, bytes, files)) : st;
 }
 

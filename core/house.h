@@ -140,10 +140,10 @@ op_fn op_login, op_stat, op_list, op_read, op_write_begin, op_write_commit, op_m
 enum gh_status op_write_landed(struct vfs_work *w, enum gh_status st);
 op_fn *op_function(enum vfs_op op);
 
-/* May what is in memory be used, or has the store to be asked? */
-static inline bool core_trusts_memory(struct gh_core *c)
+/* May what is in memory of a tenant be used, or has the store to be asked? 0: what is the house's. */
+static inline bool core_trusts_memory(struct gh_core *c, uint64_t tenant)
 {
-	return !c->stream || stream_trusted(c);
+	return !c->stream || stream_trusted(c, tenant);
 }
 
 /* Blocking helpers for what is no request (control, upkeep) are in control_house.h. */

@@ -268,7 +268,6 @@ struct meta_batch {
 	 * block. Anything but GH_OK is the batch's status, and nothing happened. NULL: nothing to do. */
 	enum gh_status (*before)(void *arg);
 	void *before_arg;
-	bool touches; /* the store's own */
 	/* results */
 	bool done_before;
 	int64_t time_us; /* the event's time by the store's clock */
@@ -520,6 +519,12 @@ GH_MUST_CHECK enum gh_status meta_shard_add(struct meta_store *m, struct meta_ca
 /* draining: no new tenants. GH_NOTFOUND. */
 GH_MUST_CHECK enum gh_status meta_shard_set(struct meta_store *m, struct meta_call *c, const char *name,
 					    enum meta_shard_state state);
+/* Compares the schema of the central database, or of all, with this program's: fn for each difference. A database that can't be
+ * asked is one. */
+GH_MUST_CHECK enum gh_status meta_schema_check(struct meta_store *m, struct meta_call *c, bool all, meta_finding_fn *fn,
+					       void *arg);
+/* Which of meta_shards() a tenant is on, as far as memory knows; 0 for tenant 0. Any thread; waits for nothing. */
+unsigned meta_shard_of(struct meta_store *m, uint64_t tenant);
 /* Is there more than one database? Then trouble of one is not everybody's. */
 bool meta_is_many(const struct meta_store *m);
 

@@ -77,7 +77,7 @@ static enum gh_status find_root(struct vfs_work *w, struct place *p)
 		p->node = (struct meta_node){ .id = t->root, .type = META_FOLDER, .name = "", .key = "" };
 		return GH_OK;
 	}
-	if (!w->fresh && core_trusts_memory(c))
+	if (!w->fresh && core_trusts_memory(c, w->tenant->id))
 		st = node_cache_get(c->nodes, t->id, 0, "", 0, w->req.arena, &p->node);
 	if (st != GH_AGAIN || !w->may_block)
 		return st;
@@ -102,7 +102,7 @@ enum gh_status place_find(struct vfs_work *w, const struct gh_path *path, struct
 	enum gh_status st = find_root(w, p);
 	if (st != GH_OK)
 		return st;
-	if (!w->fresh && core_trusts_memory(w->req.core)) {
+	if (!w->fresh && core_trusts_memory(w->req.core, w->tenant->id)) {
 		if (w->may_block)
 			gh_rcu_online();
 		st = walk_cache(w, p);

@@ -225,7 +225,7 @@ enum gh_status op_login(struct vfs_work *w)
 		return st == GH_UNAUTH && shut != GH_OK ? shut : st;
 	}
 	struct people_answer who = { .user_name = n.user };
-	if (!t || !core_trusts_memory(r->core) ||
+	if (!t || !core_trusts_memory(r->core, t->id) ||
 	    !people_cached(r->core->people, t->id, n.key, r->password, r->proto, ask.now_ns, &who)) {
 		w->tenant = t; /* whose breaker is asked before a worker is */
 		return GH_AGAIN;

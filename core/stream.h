@@ -16,6 +16,8 @@
 #ifndef GH_CORE_STREAM_H
 #define GH_CORE_STREAM_H
 
+#include <stdint.h>
+
 #include "core/base/status.h"
 
 struct gh_core;
@@ -24,8 +26,8 @@ struct stream;
 GH_MUST_CHECK enum gh_status stream_start(struct gh_core *c); /* reads once, or fails */
 void stream_stop(struct gh_core *c); /* memory is not trusted any more, soon */
 void stream_free(struct gh_core *c); /* nothing of the house runs any more */
-/* May what is in memory be used now? c->stream is not NULL. */
-bool stream_trusted(struct gh_core *c);
+/* May what is in memory of a tenant be used now? Its shard's log decides; 0: central's. c->stream is not NULL. */
+bool stream_trusted(struct gh_core *c, uint64_t tenant);
 /* ... for /readyz: the central database's log is read. */
 bool stream_ready(struct gh_core *c);
 /* What was committed before the call is known in memory when it returns, if the log can be read. */

@@ -442,7 +442,7 @@ static enum gh_status rights_load_or_wait(struct gh_core *c, struct tenant *t, s
 
 enum gh_status rights_get(struct gh_core *c, struct tenant *t, bool may_block, struct rights **ret)
 {
-	const bool trusted = core_trusts_memory(c);
+	const bool trusted = core_trusts_memory(c, t->id);
 	if (!may_block) {
 		*ret = trusted ? gh_rcu_read(&t->rights) : NULL;
 		return *ret ? GH_OK : GH_AGAIN;
@@ -529,7 +529,7 @@ static enum gh_status locks_load_or_wait(struct gh_core *c, struct tenant *t, st
 
 enum gh_status locks_get(struct gh_core *c, struct tenant *t, bool may_block, struct locks **ret)
 {
-	const bool trusted = core_trusts_memory(c);
+	const bool trusted = core_trusts_memory(c, t->id);
 	if (!may_block) {
 		*ret = trusted ? gh_rcu_read(&t->locks) : NULL;
 		return *ret ? GH_OK : GH_AGAIN;

@@ -67,7 +67,6 @@ static void address(struct meta_batch *b, const struct route *r)
 {
 	if (r->epoch)
 		b->route_epoch = r->epoch;
-	b->touches = r->step == ROUTE_COPYING;
 }
 
 /* A guard that did not hold may have been the route's: then there is another place to send it to. */

@@ -23,7 +23,7 @@
 #define SEATS_MAX 256
 #define MAIN 1 /* the shard that is central's own database, always in seat 0 */
 
-enum route_step { ROUTE_SETTLED = 0, ROUTE_MAKING = 1, ROUTE_COPYING = 2, ROUTE_SWITCHING = 3, ROUTE_CLEARING = 4 };
+enum route_step { ROUTE_SETTLED = 0, ROUTE_MAKING = 1 };
 enum tenant_state { TENANT_HOME = 0, TENANT_COPIED = 1, TENANT_FROZEN = 2, TENANT_ELSEWHERE = 3 };
 
 /* A shard as this gateway has it. store is NULL until it could be opened, then for ever. trouble: why it could not be, or "";

@@ -582,6 +582,11 @@ void routes_close(struct meta_store *m)
 
 /* ---- where is it? ---- */
 
+unsigned meta_shard_of(struct meta_store *m, uint64_t tenant)
+{
+	return meta_is_many(m) && tenant ? route_now(m, tenant).seat : 0;
+}
+
 bool meta_is_many(const struct meta_store *m)
 {
 	return atomic_load_explicit(&m->many, memory_order_relaxed);

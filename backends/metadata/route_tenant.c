@@ -198,7 +198,6 @@ static enum gh_status change(struct meta_store *m, struct meta_call *c, struct m
 		return st;
 	if (r.epoch)
 		b->route_epoch = r.epoch;
-	b->touches = r.step == ROUTE_COPYING;
 	st = shard_commit(s, c, b);
 	if (st == GH_STALE)
 		route_suspect(m, b->tenant);

@@ -1,5 +1,4 @@
-/* X(NAME, flags, "statement"), part of sql.tbl.h: which shards there are, which tenant is where (route*.c), and a tenant's way
- * from one to another (move*.c). Shards and routes are central's. */
+/* X(NAME, flags, "statement"), part of sql.tbl.h: which shards there are, which tenant is where (route*.c). Shards and routes are central's. */
 
 /* ---- shards ---- */
 X(SHARDS, SQL_GLOBAL | SQL_SCANS, "SELECT id, name, conninfo, state, identity FROM shard ORDER BY id")
@@ -31,7 +30,6 @@ X(ROUTE_DELETE, SQL_GLOBAL, "DELETE FROM route WHERE tenant = ?1")
 
 /* ---- a tenant's row in its shard ---- */
 X(TENANT_STATE, SQL_TENANT, "SELECT state, route_epoch FROM tenant WHERE id = ?1")
-X(TENANT_STATE_SET, SQL_TENANT, "UPDATE tenant SET state = ?2, route_epoch = ?3 WHERE id = ?1")
 
 /* ---- settings of a user who is gone, where the user was not in central's database ---- */
 X(SETTINGS_FORGET, SQL_GLOBAL, "DELETE FROM setting WHERE tenant = ?1 AND user_id = ?2 AND tenant <> 0")

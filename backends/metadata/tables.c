@@ -12,7 +12,6 @@ const struct meta_table meta_tables[TABLE_COUNT] = {
 			  .text = sym_text,                                                                            \
 			  .page = SQL_PAGE_##sym,                                                                      \
 			  .insert = SQL_INSERT_##sym,                                                                  \
-			  .remove = SQL_DELETE_##sym,                                                                  \
 			  .clear = SQL_CLEAR_##sym },
 #include "backends/metadata/tables.tbl.h"
 #undef TABLE

@@ -25,7 +25,6 @@ struct meta_table {
 	const char *key_text, *text; /* the names, with ", " between them */
 	enum sql_id page;	/* ?1..?keys: the last key that was seen; ?keys+1: how many; whole rows in the key's order */
 	enum sql_id insert;	/* ?1..?columns */
-	enum sql_id remove;	/* ?1..?keys: that row */
 	enum sql_id clear;	/* no arguments: every row */
 };
 extern const struct meta_table meta_tables[TABLE_COUNT];

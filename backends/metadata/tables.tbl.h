@@ -48,5 +48,4 @@ TABLE(route, TABLE_HERE, 1, "tenant", 12, "ibtiiiiiiiii",
       "tenant, name, hosts, disabled, case_sensitive, root, trash, shard, epoch, step, target, changed")
 TABLE(route_clock, TABLE_HERE, 1, "id", 2, "ii", "id, value")
 TABLE(shard_self, TABLE_HERE, 1, "id", 3, "ibt", "id, name, identity")
-TABLE(move_touch, TABLE_HERE, 3, "tenant, kind, id", 4, "iiii", "tenant, kind, id, op")
 TABLE(schema_version, TABLE_HERE, 1, "version", 3, "iti", "version, name, applied_us")

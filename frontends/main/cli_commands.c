@@ -6,7 +6,8 @@ enum {
 	O_WATCH = 256, O_SERVE = 512, O_NOT_OWNER = 1024,
 	O_TO = 1 << 17,
 	O_SCOPE = 1 << 11, O_END = 1 << 12, O_MODE = 1 << 13, O_FLAG = 1 << 14, O_WHOSE = 1 << 15, O_DOOR = 1 << 16,
-	O_SHARE = 1 << 20, O_POOL = 1 << 21, O_LIMIT = 1 << 22, O_ROLE = 1u << 24, O_DAYS = 1u << 25, O_ALWAYS = 1u << 31,
+	O_SHARE = 1 << 20, O_POOL = 1 << 21, O_LIMIT = 1 << 22, O_ROLE = 1u << 24, O_DAYS = 1u << 25, O_CONNINFO = 1u << 26, O_PLACE = 1u << 27,
+	O_ALL_SHARDS = 1u << 28, O_ALWAYS = 1u << 31,
 };
 
 const struct cli_option cli_options[] = {
@@ -65,13 +66,16 @@ const struct cli_option cli_options[] = {
 	{ "--pool", "POOL", CLI_STRING, "pool", O_SHARE, "workers of its own, or shared" },
 	{ "--slots", "N", CLI_NUMBER, "slots", O_POOL, "operations at once, 1 to 128 over all pools" },
 	{ "--queue", "N", CLI_NUMBER, "queue", O_POOL, "operations that may wait (default 256)" },
+	{ "--conninfo", "TEXT", CLI_STRING, "conninfo", O_CONNINFO, "the database, as libpq wants it told" },
+	{ "--shard", "SHARD", CLI_STRING, "shard", O_PLACE, "in this shard (default: the open one with the fewest tenants)" },
+	{ "--all-shards", NULL, CLI_TRUE, "all_shards", O_ALL_SHARDS, "also of every shard" },
 	{ NULL, NULL, CLI_GLOBAL, NULL, 0, NULL },
 };
 
 const struct cli_command cli_commands[] = {
 	{ "serve", NULL, "", O_SERVE, "run the gateway", cli_serve },
 
-	{ "tenant add", "tenant.add", "NAME", O_CASE | O_HOST, "make a tenant: a namespace of its own", NULL },
+	{ "tenant add", "tenant.add", "NAME", O_CASE | O_HOST | O_PLACE, "make a tenant: a namespace of its own", NULL },
 	{ "tenant list", "tenant.list", "", 0, "all tenants", NULL },
 	{ "tenant set", "tenant.set", "NAME", O_HOST | O_ABLE, "change its host names, switch it off or on", NULL },
 
@@ -143,6 +147,13 @@ const struct cli_command cli_commands[] = {
 	{ "breaker list", "breaker.list", "", 0, "circuit breakers: which service gets a rest, for whom", NULL },
 	{ "breaker open", "breaker.open", "SERVICE [TENANT]", 0, "nobody, or not that tenant, asks it until reset", NULL },
 	{ "breaker reset", "breaker.reset", "SERVICE [TENANT]", 0, "close it: the service is asked again", NULL },
+
+	{ "shard add", "shard.add", "NAME", O_CONNINFO, "make an empty PostgreSQL database a shard", NULL },
+	{ "shard list", "shard.list", "", 0, "databases that tenants can be in", NULL },
+	{ "shard drain", "shard.drain", "NAME", 0, "no new tenants there; tells how many are left", NULL },
+	{ "shard open", "shard.open", "NAME", 0, "new tenants again", NULL },
+	{ "schema check", "schema.check", "", O_ALL_SHARDS, "is every database's schema this program's; 1 if not",
+	  cli_schema_check },
 
 	{ "status", "status", "", O_WATCH, "what a running gateway is doing", cli_status },
 	{ "doctor", "doctor", "", 0, "is all well: configuration, ports, clocks, disk, schema; running or not", cli_doctor },

@@ -1,8 +1,8 @@
--- Central and shards. Everything but the last two is central's, and empty in any other database.
+-- Central and shards. Everything but the last table is central's, and empty in any other database.
 
--- Databases that tenants can be in. 1 is central's own, called main; it has a
--- row once there are others. state: 0 open, 1 draining (no new tenants), 2 closed.
--- identity: random, also written into the database itself, so that another is never taken for it.
+-- Databases that tenants can be in. 1 is central's own, called main; it has a row once there are others.
+-- state: 0 open, 1 draining (no new tenants), 2 closed. identity: random, also written into the database itself, so that
+-- another is never taken for it.
 CREATE TABLE shard (
 	id {bigint} NOT NULL,
 	name {blob} NOT NULL,
@@ -14,7 +14,8 @@ CREATE TABLE shard (
 CREATE UNIQUE INDEX shard_name ON shard (name);
 
 -- Where tenants are that are, or ever were, in another database than central's. The row of a tenant that is not in here is in
--- central's own. step: 0 it is there, 1 it is being made, 2 and on it is on its way to `target` (move.c).
+-- central's own. step: 0 it is there, 1 it is being made; higher, and `target`, are for
+-- one that is on its way to another.
 -- changed: route_clock when this row was last changed, so that others can ask for what is new.
 CREATE TABLE route (
 	tenant {bigint} NOT NULL,
@@ -46,16 +47,6 @@ CREATE TABLE shard_self (
 	name {blob} NOT NULL,
 	identity {text} NOT NULL,
 	PRIMARY KEY (id)
-) {keyed};
-
--- What has changed of a tenant since it began to be copied away. kind: the character code of n (node, with its properties and
--- versions), v (version, with its parts), b (blob), e (event). op: who changed it last.
-CREATE TABLE move_touch (
-	tenant {bigint} NOT NULL,
-	kind {bigint} NOT NULL,
-	id {bigint} NOT NULL,
-	op {bigint} NOT NULL,
-	PRIMARY KEY (tenant, kind, id)
 ) {keyed};
 
 -- 0 it is at home, 1 it is being copied away and changes all the same, 2 nobody may change it, 3 it is not here: about to

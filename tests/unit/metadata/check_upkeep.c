@@ -58,6 +58,55 @@ START_TEST(dead_blobs_are_told_after_their_grace_and_forgotten)
 }
 END_TEST
 
+START_TEST(upkeep_keeps_out_of_a_tenant_that_is_on_its_way)
+{
+	struct meta_step s = { .kind = META_BLOB_UNREF };
+	const struct meta_node n = file_make(&f, ROOT, "a", 10);
+	const struct blob_object o = { .tenant = TENANT, .id = 4711, .size = 10, .loc = { .len = 2, .bytes = { 7, 8 } } };
+	struct meta_blob_row *r;
+	unsigned count;
+	bool left;
+
+	s.part.blob = n.blob;
+	OK(run_step(&f, s));
+	s = (struct meta_step){ .kind = META_NODE_PLACE, .node = n };
+	s.node.parent = TRASH;
+	OK(run_step(&f, s));
+	fix_sql(&f, "UPDATE tenant SET state = 1");
+	OK(meta_blobs_dead(f.m, &f.call, gh_real_us() + GH_S_US, 10, &r, &count));
+	ck_assert_uint_eq(count, 0);
+	IS(GH_NOTFOUND, meta_blob_forget(f.m, &f.call, TENANT, n.blob));
+	IS(GH_BUSY, meta_blob_claim(f.m, &f.call, &o));
+	OK(meta_trash_step(f.m, &f.call, 10, &left));
+	ck_assert(!left);
+	ck_assert_ptr_nonnull(node_read(&f, n.id));
+	OK(run_step(&f, (struct meta_step){ .kind = META_NODE_TOUCH, .node = { .id = n.id } })); /* it may be changed */
+	fix_sql(&f, "UPDATE tenant SET state = 0");
+	OK(meta_blobs_dead(f.m, &f.call, gh_real_us() + GH_S_US, 10, &r, &count));
+	ck_assert_uint_eq(count, 1);
+	OK(meta_trash_step(f.m, &f.call, 10, &left));
+	ck_assert(left);
+	ck_assert_ptr_null(node_read(&f, n.id));
+}
+END_TEST
+
+START_TEST(a_tenant_that_is_frozen_or_elsewhere_takes_no_change)
+{
+	static const char *const states[] = { "UPDATE tenant SET state = 2", "UPDATE tenant SET state = 3" };
+	const struct meta_node n = file_make(&f, ROOT, "a", 10);
+	struct meta_tenant *t;
+	unsigned count;
+
+	for (unsigned i = 0; i < 2; i++) {
+		fix_sql(&f, states[i]);
+		IS(GH_STALE, run_step(&f, (struct meta_step){ .kind = META_NODE_TOUCH, .node = { .id = n.id } }));
+		OK(meta_tenants(f.m, &f.call, 0, 10, &t, &count));
+		ck_assert_uint_eq(count, i == 0); /* what is elsewhere is not here */
+	}
+	ck_assert_uint_eq(node_read(&f, n.id)->rev, n.rev ? n.rev : 1);
+}
+END_TEST
+
 START_TEST(an_orphan_is_claimed_and_a_late_commit_of_its_id_fails)
 {
 	struct meta_step s[3];
@@ -442,6 +491,8 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 240);
 	tcase_add_test(t, dead_blobs_are_told_after_their_grace_and_forgotten);
+	tcase_add_test(t, upkeep_keeps_out_of_a_tenant_that_is_on_its_way);
+	tcase_add_test(t, a_tenant_that_is_frozen_or_elsewhere_takes_no_change);
 	tcase_add_test(t, an_orphan_is_claimed_and_a_late_commit_of_its_id_fails);
 	tcase_add_test(t, blobs_are_paged_over_tenants);
 	tcase_add_test(t, a_blob_marked_as_damaged_is_a_finding);
