@@ -15,7 +15,7 @@
 const struct db_word pg_words[] = {
 	{ "{bigint}", "bigint" }, { "{blob}", "bytea" }, { "{text}", "text" }, { "{double}", "double precision" },
 	{ "{keyed}", "" }, { "{plain}", "" }, { "{mark}", "" }, { "{pgsql}", "" },
-	{ "{sqlite}", "--" }, { "{random}", "(random() * 4611686018427387904)::bigint + 1" }, { NULL, NULL },
+	{ "{random}", "(random() * 4611686018427387904)::bigint + 1" }, { NULL, NULL },
 };
 
 /* What was put off has to be there first. */

@@ -282,18 +282,29 @@ static enum gh_status find_event(struct db_conn *base, struct db_batch *b)
 	return st == GH_END ? GH_OK : st;
 }
 
+/* An event that did not go in, or was there: of a batch that was done before? */
+static enum gh_status event_refused(struct db_conn *base, struct db_batch *b, enum gh_status st)
+{
+	const enum gh_status found = find_event(base, b);
+
+	if (found != GH_OK)
+		return found;
+	return b->done_before ? GH_OK : st;
+}
+
 static enum gh_status batch_run(struct db_conn *base, struct db_batch *b, int64_t now_us)
 {
-	enum gh_status st = find_event(base, b);
+	enum gh_status st = GH_OK;
 
-	b->failed = 0;
-	if (b->done_before)
-		return GH_OK;
+	b->done_before = false;
 	for (unsigned i = 0; st == GH_OK && i < b->cmd_count; i++) {
 		b->failed = i;
 		st = cmd_run(conn_of(base), b, &b->cmds[i], now_us);
-		if (i == 0)
-			gh_crash_point("meta.after_event");
+		if (i > 0)
+			continue;
+		gh_crash_point("meta.after_event");
+		if (st == GH_STALE || st == GH_EXISTS)
+			return event_refused(base, b, st);
 	}
 	if (st == GH_OK)
 		gh_crash_point("meta.after_steps");

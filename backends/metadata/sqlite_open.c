@@ -454,7 +454,7 @@ void sq_writer_reset(struct db *db)
 const struct db_word sq_words[] = {
 	{ "{bigint}", "INTEGER" }, { "{blob}", "BLOB" }, { "{text}", "TEXT" }, { "{double}", "REAL" },
 	{ "{keyed}", "STRICT, WITHOUT ROWID" }, { "{plain}", "STRICT" },
-	{ "{pgsql}", "--" }, { "{sqlite}", "" }, { "{random}", "abs(random() / 2) + 1" },
+	{ "{pgsql}", "--" }, { "{random}", "abs(random() / 2) + 1" },
 	{ "{mark}", "PRAGMA application_id = " AS_TEXT(APPLICATION_ID) }, /* so that no other database is taken for ours */
 	{ NULL, NULL },
 };

@@ -12,7 +12,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <semaphore.h>
-#include <stdatomic.h>
 
 /* The most commits that become one transaction. */
 #define GROUP_MAX 64

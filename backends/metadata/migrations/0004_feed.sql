@@ -1,14 +1,14 @@
 -- The event log in the order of commits, and several gateways on one database.
 
 -- pos: where in that order. PostgreSQL: the transaction's number, SQLite: a counter of its one writer. Older rows have 0 and
--- stand in the order of their operations; a program that does not know the column gets it filled in.
+-- stand in the order of their operations. In PostgreSQL, where the release before may still serve, a program that does not
+-- know the column gets it filled in.
 -- touched: what caches have to forget (core/meta.h); empty: not told, so anything.
 ALTER TABLE event ADD COLUMN pos {bigint} NOT NULL DEFAULT 0;
 ALTER TABLE event ADD COLUMN touched {text} NOT NULL DEFAULT '';
 CREATE INDEX event_feed ON event (tenant, pos, op);
 {pgsql} ALTER TABLE event ALTER COLUMN pos SET DEFAULT pg_current_xact_id()::text::bigint;
 {pgsql} CREATE INDEX event_stream ON event (pos, op);
-{sqlite} CREATE TRIGGER event_pos AFTER INSERT ON event WHEN NEW.pos = 0 BEGIN UPDATE event SET pos = 1 + (SELECT max(e.pos) FROM event e WHERE e.tenant = NEW.tenant) WHERE tenant = NEW.tenant AND op = NEW.op; END;
 
 -- epoch: of tenant 0, which every cursor carries; another tenant's is added to it, so that it alone can begin anew. cut: up to
 -- there events have been dropped.

@@ -167,6 +167,8 @@ START_TEST(events_of_the_release_before_have_their_place)
 	struct meta_cursor at;
 	struct page p;
 
+	if (!f.conninfo[0]) /* an embedded database is one program's at a time, and never an older one's again */
+		return;
 	file_make(&f, ROOT, "a", 1);
 	at = newest();
 	fix_sql(&f, "INSERT INTO event (tenant, op, time_us, user_id, user_name, what, door, path, dest, request_id, node, bytes,"
