@@ -269,12 +269,14 @@ static bool zeros_begin(struct pack *p, uint64_t *ret_from, uint64_t *ret_to)
 	return true;
 }
 
-/* Not durable until the sync that follows, and no harm where it fails: then syncs cost what they cost. */
-static void zeros_write(struct pack *p, uint64_t from, uint64_t to)
+/* Under writer.lock, given up meanwhile. Not durable until the sync that follows, and no harm where it fails: then syncs
+ * cost what they cost. */
+static void zeros_write(struct pack_writer *w, struct pack *p, uint64_t from, uint64_t to)
 {
 	static uint8_t zeros[ZEROS / 16];
 	enum gh_status st = GH_OK;
 
+	pthread_mutex_unlock(&w->lock);
 	for (uint64_t at = from; at < to && st == GH_OK; at += sizeof(zeros)) {
 		struct iovec iov = { zeros, to - at < sizeof(zeros) ? to - at : sizeof(zeros) };
 
@@ -282,14 +284,17 @@ static void zeros_write(struct pack *p, uint64_t from, uint64_t to)
 	}
 	if (st != GH_OK)
 		gh_log(GH_LOG_WARN, "pack-zeros", "pack=%llx", (unsigned long long)p->number);
+	pthread_mutex_lock(&w->lock);
+	p->zeroing = false;
+	p->zeroed = to;
+	pthread_cond_broadcast(&p->moved);
 }
 
 /* Under writer.lock. Returns once records up to that ticket (already written) are durable, or never will be. */
 static enum gh_status pack_sync(struct blob_backend *be, struct pack *p, uint64_t ticket)
 {
 	struct pack_writer *w = &be->writer;
-	uint64_t upto, from = 0, to = 0;
-	bool zeros;
+	uint64_t upto, from, to;
 	int err;
 
 	while (p->synced < ticket && p->failed == GH_OK) {
@@ -298,11 +303,10 @@ static enum gh_status pack_sync(struct blob_backend *be, struct pack *p, uint64_
 			continue;
 		}
 		p->syncing = true;
+		if (w->open == p && zeros_begin(p, &from, &to))
+			zeros_write(w, p, from, to);
 		upto = p->written;
-		zeros = w->open == p && zeros_begin(p, &from, &to);
 		pthread_mutex_unlock(&w->lock);
-		if (zeros)
-			zeros_write(p, from, to);
 		err = be->sync_data(p->file->fd) < 0 ? errno : 0;
 		gh_crash_point("blob.pack_synced");
 		gh_metric_add(GH_M_PACK_SYNCS, 0, 1);
@@ -311,10 +315,6 @@ static enum gh_status pack_sync(struct blob_backend *be, struct pack *p, uint64_
 			       (unsigned long long)p->number, (unsigned long long)(upto - p->synced), strerror(err));
 		pthread_mutex_lock(&w->lock);
 		p->syncing = false;
-		if (zeros) {
-			p->zeroing = false;
-			p->zeroed = to;
-		}
 		if (!err) {
 			p->synced = upto;
 		} else if (p->failed == GH_OK) {

@@ -19,8 +19,8 @@ import gh  # noqa: E402
 from adminlib import ROLES, Api, Stream, reason, t, token_for  # noqa: E402
 
 OWNERS = re.compile(r'^(tenant\.(add|set)|(user|token|group)\.(?!list)|acl\.(grant|deny|revoke|inherit)'
-                    r'|operator\.(?!list|token\.list))')
-LOOKS = re.compile(r'(\.(list|describe|now|history|explain)|^status|^doctor)$')
+                    r'|operator\.(?!list|token\.list)|shard\.(?!list))')
+LOOKS = re.compile(r'(\.(list|describe|now|history|explain)|^status|^doctor|^schema\.check)$')
 
 
 def role_of(op):
