@@ -394,7 +394,9 @@ def main():
         t.ok(len(points) >= 10, 'crash points are found', str(points))
         for i, point in enumerate(points if not asan else points[::3]):
             s.stop()
-            s.env['GATEHOUSE_CRASH_AT'] = '%s:%d' % (point, rng.randrange(1, 4))
+            # With a shared database a gateway commits by itself when it starts, and again with each sign of life.
+            first = 1 if gh.METADATA == 'sqlite' else 8
+            s.env['GATEHOUSE_CRASH_AT'] = '%s:%d' % (point, rng.randrange(first, first + 3))
             s.start()
             died, _, _, errors = churn(s, journal, seed + 1000 + i, until_dead_s=30 * gh.SLOW)
             del s.env['GATEHOUSE_CRASH_AT']
