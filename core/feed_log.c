@@ -443,6 +443,8 @@ static void snap_push(struct feed_hall *h, struct feed_snap *s)
 
 static bool put_in(struct feed_hall *h, unsigned at, struct batch *out)
 {
+	if (!out->count) /* nor any room, perhaps */
+		return true;
 	while (h->block_room < h->block_count + out->count)
 		if (!row_grow(&h->block, h->block_room, &h->block_room))
 			return false;
