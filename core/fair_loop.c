@@ -13,7 +13,7 @@
 #define SWEEP_NS (100 * GH_MS_NS)
 #define GREEDY_PART 16u              /* who uses more than one in so many of a loop's time is */
 #define PASS_NS (200 * 1000ull)      /* of what waits, a pass */
-#define LONE_PASS_NS (500 * 1000ull) /* a pass, for who is the only one that wants more than its share */
+#define LONE_PASS_NS (200 * 1000ull) /* a pass, for who is the only one that wants more than its share */
 #define LONE_TURNS 32u               /* one more of what waits, a pass, for so many that wait */
 #define GAP_MAX_NS (20 * GH_MS_NS)   /* what one submission is charged at most: somebody else's timers may lie between */
 
