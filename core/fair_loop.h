@@ -8,7 +8,7 @@
  * which runs what waits after everybody who is ready and has credit, a short while each pass. So the loop is never idle
  * while something waits, and who is below its share meets one that is at most that short while behind. Where only one is
  * greedy (uses more than a sixteenth of the loop), no share is taken from anybody if it does more: it goes on without
- * credit for half a millisecond's worth of a pass, and only what is more than that waits.
+ * credit for a fifth of a millisecond's worth of a pass, and only what is more than that waits.
  */
 #ifndef GH_CORE_FAIR_LOOP_H
 #define GH_CORE_FAIR_LOOP_H
