@@ -74,7 +74,7 @@ static enum gh_status decide_commit(struct vfs_work *w, struct place *p, struct 
 		locks_unref(ret_locks);
 		st = decide(w, p, ret_locks);
 	}
-	w->guess = p->guessed;
+	w->guess = st == GH_OK && p->guessed; /* what is refused may not even have looked */
 	return st;
 }
 
