@@ -1,6 +1,5 @@
 /* The house of accounts: made with a tenant's first limit, found without a lock, looked after by the keeper. See
  * quota.h. */
-#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <time.h>
@@ -347,32 +346,58 @@ static void keep_all(struct gh_core *c, struct gh_arena *arena, bool all_back)
 	}
 }
 
+static void give_back_called(struct gh_core *c, struct gh_arena *arena)
+{
+	for (struct quota_account *a = atomic_load_explicit(&c->quota->all, memory_order_acquire); a; a = a->next_all) {
+		if (!atomic_exchange(&a->called, false))
+			continue;
+		quota_give_back(a, arena);
+		gh_arena_reset(arena);
+	}
+}
+
 static void *keeper_main(void *arg)
 {
 	struct gh_core *c = arg;
 	struct quota *q = c->quota;
 	struct gh_arena *arena = gh_arena_new(1u << 20);
 	const uint64_t pause_ns = (uint64_t)q->lease_ms * GH_MS_NS / 3;
+	uint64_t visit_ns = gh_mono_ns() + pause_ns;
 
 	pthread_mutex_lock(&q->lock);
 	while (arena && !q->stop) {
-		struct timespec until;
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += (time_t)(pause_ns / GH_S_NS);
-		until.tv_nsec += (long)(pause_ns % GH_S_NS);
-		if (until.tv_nsec >= (long)GH_S_NS) {
-			until.tv_sec++;
-			until.tv_nsec -= (long)GH_S_NS;
-		}
-		if (pthread_cond_timedwait(&q->wake, &q->lock, &until) != ETIMEDOUT)
+		const bool visit = gh_mono_ns() >= visit_ns;
+		const struct timespec until = { .tv_sec = (time_t)(visit_ns / GH_S_NS), .tv_nsec = (long)(visit_ns % GH_S_NS) };
+
+		if (!visit && !q->called) {
+			pthread_cond_timedwait(&q->wake, &q->lock, &until);
 			continue;
+		}
+		q->called = false;
 		pthread_mutex_unlock(&q->lock);
-		keep_all(c, arena, false);
+		give_back_called(c, arena);
+		if (visit) {
+			keep_all(c, arena, false);
+			visit_ns = gh_mono_ns() + pause_ns;
+		}
 		pthread_mutex_lock(&q->lock);
 	}
 	pthread_mutex_unlock(&q->lock);
 	gh_arena_free(&arena);
 	return NULL;
+}
+
+void quota_called(struct gh_core *c, struct tenant *t, uint64_t user)
+{
+	struct quota_account *a = account_find(t, user);
+
+	if (!a)
+		return;
+	atomic_store(&a->called, true);
+	pthread_mutex_lock(&c->quota->lock);
+	c->quota->called = true;
+	pthread_cond_signal(&c->quota->wake);
+	pthread_mutex_unlock(&c->quota->lock);
 }
 
 enum gh_status quota_start(struct gh_core *c)

@@ -57,7 +57,11 @@ GH_MUST_CHECK enum gh_status quota_new(uint32_t lease_ms, struct quota **ret);
 GH_MUST_CHECK enum gh_status quota_load(struct gh_core *c);  /* settings; blocking, before the house opens */
 /* Again, after another gateway has changed something: limits that are no more end. Blocking. */
 GH_MUST_CHECK enum gh_status quota_reload(struct gh_core *c);
-GH_MUST_CHECK enum gh_status quota_start(struct gh_core *c); /* the keeper: keeps leases in use alive, gives back idle ones */
+GH_MUST_CHECK enum gh_status quota_start(struct gh_core *c); /* the keeper: keeps leases in use alive, gives back idle ones and those called back */
+/* Another gateway needs room that may lie idle here: an event of that name, with the account's user, 0: the tenant's own.
+ * Never blocks; the keeper gives back. */
+#define QUOTA_CALL "quota.call"
+void quota_called(struct gh_core *c, struct tenant *t, uint64_t user);
 void quota_stop(struct gh_core *c);  /* gives everything back that is not in use */
 void quota_free(struct quota **q);   /* before the tenants: accounts name theirs */
 

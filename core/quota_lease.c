@@ -71,7 +71,7 @@ static bool rests_on_lease(const struct quota_account *a, const struct quota_tak
 	       ((t->n[QUOTA_BYTES] && quota_has(a, QUOTA_BYTES)) || (t->n[QUOTA_FILES] && quota_has(a, QUOTA_FILES)));
 }
 
-static bool take(struct quota_account *a, struct quota_take *t)
+bool quota_take_here(struct quota_account *a, struct quota_take *t)
 {
 	a->used = true;
 	if (rests_on_lease(a, t) && (!a->lease || a->until_ns <= gh_mono_ns()))
@@ -104,6 +104,7 @@ struct talk {
 	bool idle; /* give back what is not in use */
 	uint64_t month_back;
 	int64_t month;
+	bool with_others; /* there is room for all of it, but leased to others */
 	struct meta_quota_grant said;
 };
 
@@ -116,7 +117,7 @@ static void decide(void *arg, const struct meta_quota_books *b, struct meta_quot
 		[QUOTA_FILES] = { t->limit[QUOTA_FILES], b->used_files, b->leased_files },
 	};
 	uint64_t n[QUOTA_STOCKS] = { 0 };
-	bool covers = true, any = false;
+	bool covers = true, any = false, lacks = false, full = false;
 
 	for (unsigned k = 0; k < QUOTA_STOCKS; k++) {
 		if (t->limit[k] == QUOTA_NONE)
@@ -124,7 +125,10 @@ static void decide(void *arg, const struct meta_quota_books *b, struct meta_quot
 		n[k] = quota_grant(&books[k], t->need[k], t->idle ? 0 : chunks[k]);
 		covers = covers && quota_stock_covers(&t->was[k], n[k]);
 		any = any || !t->idle || n[k];
+		lacks = lacks || quota_lies_with_others(&books[k], t->need[k]);
+		full = full || (n[k] < t->need[k] && !quota_lies_with_others(&books[k], t->need[k]));
 	}
+	t->with_others = lacks && !full;
 	ret->bytes = n[QUOTA_BYTES];
 	ret->files = n[QUOTA_FILES];
 	ret->lease = !any ? 0 : covers && t->a->lease ? t->a->lease : gh_id_new();
@@ -184,8 +188,8 @@ static void talk_end(struct talk *t, enum gh_status st, uint64_t until_ns)
 	pthread_cond_broadcast(&a->renewed);
 }
 
-/* Locked at both ends, not in between. more NULL: gives back what is not in use. */
-static enum gh_status renew(struct quota_account *a, const struct quota_take *more, struct meta_call *call)
+enum gh_status quota_renew(struct quota_account *a, const struct quota_take *more, struct meta_call *call,
+			   bool *ret_with_others)
 {
 	const uint32_t life_ms = a->core->quota->lease_ms;
 	const uint64_t until_ns = gh_mono_ns() + (uint64_t)life_ms * GH_MS_NS * 7 / 8;
@@ -204,12 +208,12 @@ static enum gh_status renew(struct quota_account *a, const struct quota_take *mo
 		ASK(a->core, SERVICE_METADATA, a->tenant->id, meta_quota_lease(a->core->meta, call, &ask));
 	pthread_mutex_lock(&a->lock);
 	talk_end(&t, st, until_ns);
+	if (ret_with_others)
+		*ret_with_others = st == GH_OK && t.with_others;
 	return st;
 }
 
-/* Until nobody is at the store for it. false: that takes too long; a store that hangs for one must not hold the workers
- * of all who wait for it. */
-static bool wait_at_rest(struct quota_account *a)
+bool quota_wait_at_rest(struct quota_account *a)
 {
 	struct timespec until;
 
@@ -233,17 +237,19 @@ static void count_renewal(enum gh_status st)
 /* Locked. */
 static enum gh_status take_or_renew(struct quota_account *a, struct quota_take *t, struct meta_call *call)
 {
-	if (!(t->claim && a->renewing) && take(a, t))
+	bool with_others;
+
+	if (!(t->claim && a->renewing) && quota_take_here(a, t))
 		return GH_OK;
 	if (!call)
 		return GH_AGAIN;
-	if (!wait_at_rest(a))
+	if (!quota_wait_at_rest(a))
 		return GH_BUSY;
-	if (take(a, t)) /* what somebody else brought was enough */
+	if (quota_take_here(a, t)) /* what somebody else brought was enough */
 		return GH_OK;
-	enum gh_status st = renew(a, t, call);
-	if (st == GH_OK && !take(a, t))
-		st = GH_QUOTA;
+	enum gh_status st = quota_renew(a, t, call, &with_others);
+	if (st == GH_OK && !quota_take_here(a, t))
+		st = with_others ? quota_call_back(a, t, call) : GH_QUOTA;
 	count_renewal(st);
 	return st;
 }
@@ -274,6 +280,13 @@ static bool in_use(const struct quota_account *a)
 	return false;
 }
 
+static void say_failure(const struct quota_account *a, enum gh_status st)
+{
+	if (st != GH_OK)
+		gh_log(GH_LOG_WARN, "quota-keep", "tenant=%s user=%llu status=%s", a->tenant->name,
+		       (unsigned long long)a->user, gh_status_name(st));
+}
+
 void quota_keep(struct quota_account *a, struct gh_arena *arena, bool all_back)
 {
 	static const struct quota_take nothing = { .month = 0 };
@@ -284,11 +297,21 @@ void quota_keep(struct quota_account *a, struct gh_arena *arena, bool all_back)
 	const bool busy = in_use(a), idle = !a->used && !busy;
 	a->used = false;
 	if (!a->renewing && busy && !all_back)
-		st = renew(a, &nothing, &call);
+		st = quota_renew(a, &nothing, &call, NULL);
 	else if (!a->renewing && (idle || all_back) && (a->lease || a->month_left))
-		st = renew(a, NULL, &call);
+		st = quota_renew(a, NULL, &call, NULL);
 	pthread_mutex_unlock(&a->lock);
-	if (st != GH_OK)
-		gh_log(GH_LOG_WARN, "quota-keep", "tenant=%s user=%llu status=%s", a->tenant->name,
-		       (unsigned long long)a->user, gh_status_name(st));
+	say_failure(a, st);
+}
+
+void quota_give_back(struct quota_account *a, struct gh_arena *arena)
+{
+	struct meta_call call = { .arena = arena, .op = "quota" };
+	enum gh_status st = GH_BUSY;
+
+	pthread_mutex_lock(&a->lock);
+	if (quota_wait_at_rest(a))
+		st = a->lease || a->month_left ? quota_renew(a, NULL, &call, NULL) : GH_OK;
+	pthread_mutex_unlock(&a->lock);
+	say_failure(a, st);
 }

@@ -27,11 +27,15 @@ struct quota_account {
 	_Atomic uint64_t sessions, transfers;
 	struct quota_rate requests, bytes;
 
+	atomic_bool called; /* another gateway needs what is not in use here: the keeper's to see to */
+
 	pthread_mutex_t lock; /* over what follows */
 	pthread_cond_t renewed;
 	bool renewing; /* somebody is at the store for it */
 	bool used;     /* since the keeper looked */
 	bool stored;   /* quota_reload has met it */
+	bool calling;  /* somebody has called back what others hold, and waits for it */
+	uint64_t vain_until_ns; /* a call was in vain: none before that */
 	uint64_t lease, until_ns; /* its name; monotonic, some time before the store lets it end */
 	struct quota_stock stock[QUOTA_STOCKS];
 	int64_t month;
@@ -51,6 +55,7 @@ struct quota {
 	struct quota_account *_Atomic all; /* grows at its head */
 	pthread_t keeper;
 	bool running, stop;
+	bool called; /* an account is */
 };
 
 static inline bool quota_has(const struct quota_account *a, enum quota_kind k)
@@ -79,6 +84,23 @@ void quota_month_return(struct quota_account *a, int64_t month, uint64_t n);
 int64_t quota_month_now(void);
 /* One look at an account: its lease is made longer, or given back. */
 void quota_keep(struct quota_account *a, struct gh_arena *arena, bool all_back);
+/* What is not in use goes back to the store now, because another gateway asks for it. */
+void quota_give_back(struct quota_account *a, struct gh_arena *arena);
+/* Locked at both ends, not in between. The store is asked for room for more; NULL: what is not in use goes back.
+ * ret_with_others: the limit has room for it, in leases of other gateways; NULL: no matter. */
+GH_MUST_CHECK enum gh_status quota_renew(struct quota_account *a, const struct quota_take *more, struct meta_call *call,
+					 bool *ret_with_others);
+/* Takes what has been granted. Locked. */
+GH_MUST_CHECK bool quota_take_here(struct quota_account *a, struct quota_take *t);
+/* Until nobody is at the store for it. Locked. false: that takes too long; a store that hangs for one must not hold the
+ * workers of all who wait for it. */
+GH_MUST_CHECK bool quota_wait_at_rest(struct quota_account *a);
+
+/* ---- quota_call.c ---- */
+
+/* The room is there, but leased to other gateways: it is called back, waited for, and taken. Locked at both ends, not in
+ * between; blocks for a second at most. GH_OK, GH_QUOTA, or the store's. */
+GH_MUST_CHECK enum gh_status quota_call_back(struct quota_account *a, struct quota_take *t, struct meta_call *call);
 
 /* ---- quota_count.c ---- */
 

@@ -12,6 +12,7 @@
 #include "core/feed.h"
 #include "core/gateway.h"
 #include "core/node_cache.h"
+#include "core/quota.h"
 #include "core/stream_later.h"
 #include "core/touched.h"
 #include "core/upkeep.h"
@@ -136,6 +137,8 @@ static void apply(void *arg, const struct meta_event *e)
 		tenant_raise_tree_gen(t, gen);
 	else if (moved)
 		stream_later_tenant(&s->owed, e->tenant);
+	if (t && !strcmp(e->what, QUOTA_CALL))
+		quota_called(s->core, t, e->user);
 	if (t)
 		feed_poke(s->core, t);
 	if (moved)

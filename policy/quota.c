@@ -86,6 +86,11 @@ uint64_t quota_grant(const struct quota_books *b, uint64_t need, uint64_t chunk)
 	return need + smaller(chunk, (room - need) / 4);
 }
 
+bool quota_lies_with_others(const struct quota_books *b, uint64_t need)
+{
+	return need > left(b->limit, sum(b->used, b->others)) && need <= left(b->limit, b->used);
+}
+
 uint64_t quota_prepay(uint64_t limit, uint64_t used, uint64_t need, uint64_t chunk)
 {
 	const struct quota_books b = { .limit = limit, .used = used };

@@ -61,6 +61,8 @@ struct quota_books {
  * limit leases are small; or, where there is not as much, what there is. used + others + lease <= limit, whatever
  * comes in. */
 uint64_t quota_grant(const struct quota_books *b, uint64_t need, uint64_t chunk);
+/* There is not as much as he needs, but there would be if others gave back what they may not be using. */
+bool quota_lies_with_others(const struct quota_books *b, uint64_t need);
 /* The same for what is paid ahead: all of need or nothing. */
 uint64_t quota_prepay(uint64_t limit, uint64_t used, uint64_t need, uint64_t chunk);
 

@@ -38,6 +38,7 @@ X(BREAKER_REFUSED, "breaker_refused_total", COUNTER, "service", "metadata blobs"
 /* enum quota_kind order */
 X(QUOTA_REFUSED, "quota_refused_total", COUNTER, "limit", "bytes files sessions transfers requests_s bytes_s month_bytes", "Operations refused because of a limit of a tenant or user, by limit. bytes_s never refuses, it slows down.")
 X(QUOTA_RENEWALS, "quota_leases_total", COUNTER, "result", "granted short failed", "Times that the store was asked for more room under a limit, by outcome.")
+X(QUOTA_CALLS, "quota_calls_total", COUNTER, "result", "met vain", "Times that room under a limit was called back from other gateways, by outcome.")
 X(STREAM_EVENTS, "stream_events_total", COUNTER, NULL, NULL, "Events read from the log that several gateways share.")
 X(STREAM_LAG, "stream_lag_seconds", HISTOGRAM, NULL, NULL, "How old changes by other gateways were, by the clocks of both machines, when this one heard of them.")
 X(COLLECTED, "collected_blobs_total", COUNTER, "kind", "dead orphan staging", "Blobs removed by the collector.")

@@ -157,6 +157,101 @@ def house(a, b):
     soon(status(b, 'GET', '/dav/f', 200, user='globex/admin'), 'and open again')
 
 
+# ---- the last of a limit ----
+
+def limit(s, other, tenant, user=None, **limits):
+    t.ok(s.control('limit.set', tenant=tenant, **({'user': user} if user else {}), **limits)[0], 'a limit is set')
+
+    def known():
+        rows = [i for i in other.control('limit.list', tenant=tenant)[1]['items'] if i['user'] == user]
+        return all((rows[0][k] if rows else None) == v for k, v in limits.items())
+    soon(known, 'and known on the other')
+
+
+def put(s, name, size, user='brim/admin'):
+    return s.http('PUT', '/dav/' + name, body=b'x' * size, user=user).status
+
+
+def used(s, tenant):
+    ok, said = s.control('quota.list', tenant=tenant)
+    return next(i['used'] for i in said['items'] if i['user'] is None)
+
+
+def last_bytes(a, b):
+    """A gateway was given more than it needed, and idles: the other gets all there is, to the last byte, and none more."""
+    mega = 1 << 20
+    a.tenant('brim')
+    soon(lambda: b.http('PROPFIND', '/dav/', {'Depth': '0'}, user='brim/admin').status == 207, 'a tenant')
+    limit(a, b, 'brim', bytes=10 * mega)
+    t.eq(put(a, 'a', 4 * mega), 201, 'one is given more than it writes')
+    t.eq(put(b, 'b1', 4 * mega + mega // 2), 201, 'the other needs nearly all that is left, at once')
+    t.eq(put(a, 'a2', mega), 201, 'the first gets from the rest')
+    t.eq(put(b, 'b2', mega // 2 - 1), 201, 'and the other')
+    t.eq([put(s, 'over', 2) for s in (a, b)], [507, 507], 'more than the limit nobody is given')
+    t.eq(put(a, 'last', 1), 201, 'the last byte is had by the first')
+    t.eq(used(b, 'brim')['bytes'], 10 * mega, 'all of the limit is used')
+    t.eq([put(s, 'over', 1) for s in (a, b)], [507, 507], 'and not a byte more')
+    a.http('DELETE', '/dav/b1', user='brim/admin')
+    soon(lambda: put(a, 'b1', 4 * mega + mega // 2) == 201, 'what was removed on one (emptied from the trash by either)', 20)
+    limit(b, a, 'brim', bytes=None, files=20)
+    t.eq(put(a, 'f1', 1), 201, 'files: one is given some')
+    t.eq({put(b, 'g%d' % i, 1) for i in range(20)}, {201, 507}, 'the other makes the rest of them')
+    t.eq(used(a, 'brim')['files'], 20, 'as many as there may be')
+    limit(a, b, 'brim', files=None)
+
+
+def last_of_a_user(a, b):
+    who = a.user('brim/eve')
+    a.cli('acl', 'grant', 'brim', '/', 'user:eve', 'list,read,create,write,delete')
+    limit(a, b, 'brim', 'eve', bytes=1000000)
+    soon(lambda: put(a, 'eve1', 300000, who) == 201, 'a limit of a user alone')
+    soon(lambda: b.http('PROPFIND', '/dav/', {'Depth': '0'}, user=who).status == 207, 'who is known on the other')
+    t.eq(put(b, 'eve2', 700000, who), 201, 'is reached on the other')
+    t.eq([put(s, 'eve3', 1, who) for s in (a, b)], [507, 507], 'to the byte')
+
+
+def held_by_an_upload(a, b):
+    """What an upload has been promised is nobody else's, until it ends."""
+    a.tenant('held')
+    soon(lambda: b.http('PROPFIND', '/dav/', {'Depth': '0'}, user='held/admin').status == 207, 'a tenant')
+    limit(a, b, 'held', bytes=100000)
+    with gh.socket.create_connection(a.address('http'), timeout=30 * gh.SLOW) as c:
+        c.sendall(b'PUT /dav/slow HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Length: 60000\r\n\r\n' %
+                  gh.basic('held/admin', gh.PASSWORD).encode() + b'x' * 1000)
+        soon(lambda: a.control('quota.list', tenant='held')[1]['items'][0]['leased']['bytes'] >= 60000, 'an upload runs', 10)
+        t.eq(put(b, 'x', 50000, 'held/admin'), 507, 'what it was promised is not given away')
+        t.eq(put(b, 'y', 40000, 'held/admin'), 201, 'what it was not, is')
+        c.sendall(b'x' * 59000)
+        t.has(c.recv(1000), b' 201 ', 'it is done')
+    t.eq([put(s, 'z', 1, 'held/admin') for s in (a, b)], [507, 507], 'then the limit is reached')
+
+
+def all_at_once(a, b):
+    """Clients of both fill it up: exactly as many files get in as there is room for."""
+    a.tenant('crowd')
+    soon(lambda: b.http('PROPFIND', '/dav/', {'Depth': '0'}, user='crowd/admin').status == 207, 'a tenant')
+    limit(a, b, 'crowd', bytes=100 * 1000 + 500)
+    results = []
+
+    def fill(s, n):
+        c = s.client('crowd/admin')
+        for i in range(40):
+            results.append(c.request('PUT', '/dav/%d-%d' % (n, i), body=b'x' * 1000).status)
+            if results[-1] != 201:
+                return
+    threads = [threading.Thread(target=fill, args=((a, b)[n % 2], n)) for n in range(6)]
+    for x in threads:
+        x.start()
+    for x in threads:
+        x.join()
+    t.eq(set(results), {201, 507}, 'each is stored or refused')
+    for i in range(100 - results.count(201)):
+        soon(lambda: put((a, b)[i % 2], 'rest%d' % i, 1000, 'crowd/admin') in (201, 204), 'what is left is for either', 10)
+    t.eq(used(a, 'crowd'), used(b, 'crowd'), 'both say the same')
+    t.eq(used(a, 'crowd')['bytes'], 100000, 'the limit is reached exactly')
+    t.eq([put(s, 'over', 1000, 'crowd/admin') for s in (a, b)], [507, 507], 'and not passed')
+
+
 # ---- one copies, the other empties the trash ----
 
 def copies(a, b):
@@ -289,6 +384,10 @@ def main():
         locks(a, b)
         people(g, a, b)
         house(a, b)
+        last_bytes(a, b)
+        last_of_a_user(a, b)
+        held_by_an_upload(a, b)
+        all_at_once(a, b)
         copies(a, b)
         writes = 100000 if os.environ.get('TEST_SUITE') == 'all' else 2000
         if gh.SLOW == 1 and os.environ.get('GATEHOUSE_VARIANT', 'test') == 'test':

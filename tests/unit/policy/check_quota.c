@@ -122,6 +122,24 @@ START_TEST(grant_never_passes_the_limit_whatever_comes_in)
 }
 END_TEST
 
+START_TEST(others_are_called_only_where_the_limit_has_room_for_all_of_it)
+{
+	struct quota_books b = { .limit = 1000, .used = 700, .others = 100 };
+
+	ck_assert(!quota_lies_with_others(&b, 200)); /* it is there */
+	ck_assert(quota_lies_with_others(&b, 201));
+	ck_assert(quota_lies_with_others(&b, 300));
+	ck_assert(!quota_lies_with_others(&b, 301));
+	b.others = UINT64_MAX;
+	ck_assert(quota_lies_with_others(&b, 300));
+	b.others = 0;
+	ck_assert(!quota_lies_with_others(&b, 300));
+	b.used = UINT64_MAX;
+	ck_assert(!quota_lies_with_others(&b, 1));
+	ck_assert(!quota_lies_with_others(&b, 0));
+}
+END_TEST
+
 START_TEST(whoever_needs_what_is_there_gets_it)
 {
 	const struct quota_books b = { .limit = 1000, .used = 700, .others = 100 };
@@ -353,6 +371,7 @@ int main(void)
 	tcase_add_test(c, smaller_grant_refuses_claims_that_were_reserved_before_it);
 	tcase_add_test(c, leases_shrink_as_the_limit_nears);
 	tcase_add_test(c, grant_never_passes_the_limit_whatever_comes_in);
+	tcase_add_test(c, others_are_called_only_where_the_limit_has_room_for_all_of_it);
 	tcase_add_test(c, whoever_needs_what_is_there_gets_it);
 	tcase_add_test(c, months_are_those_of_the_calendar);
 	tcase_add_loop_test(c, holders_that_die_neither_pass_the_limit_nor_leak, 0, 20);
