@@ -57,6 +57,9 @@ enum gh_status sq_fail(struct sq_conn *c, int rc, const char *what);
 enum gh_status sq_conn_open(struct db *db, bool writing, struct sq_conn **ret, char *err);
 void sq_conn_close(struct sq_conn **c);
 
+/* sqlite_log.c. The name of the files that a connection is opened with; NULL: the system's own. Any thread. */
+const char *sq_log_vfs(void);
+
 enum gh_status sq_open(const struct meta_config *cfg, struct db **ret, char *err);
 enum gh_status sq_start(struct db *db, char *err);
 void sq_close(struct db **db);

@@ -128,7 +128,7 @@ enum gh_status sq_conn_open(struct db *db, bool writing, struct sq_conn **ret, c
 	c->base.drv = &db_sqlite;
 	c->db = db;
 	flags |= db->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-	rc = sqlite3_open_v2(db->path, &c->h, flags, NULL);
+	rc = sqlite3_open_v2(db->path, &c->h, flags, sq_log_vfs());
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(c->h, pragmas, NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
