@@ -1,8 +1,9 @@
 /* The writer's queue: many commits that wait become one transaction.
  *
- * One thread, the committer, takes what waits (commit_queue.c), runs each under a mark of its own, commits once, and
+ * One thread, the committer, takes what waits (commit_queue.c), runs it and whoever comes meanwhile, commits once, and
  * tells everyone in the group. So alone there is no waiting, and under load one sync of the disk carries a group, while
- * the next one gathers. A batch whose guard fails sinks only itself. Nobody is answered GH_OK before COMMIT returned.
+ * the next one gathers. A batch whose guard fails sinks only itself: the group that it has spoiled runs again, each
+ * batch under a mark of its own. Nobody is answered GH_OK before COMMIT returned.
  * Batches whose content is not durable yet come here by way of commit_ahead.c.
  *
  * When a commit fails, or an error ended the transaction under the others, the writer is opened anew and each member
@@ -27,6 +28,8 @@
 /* How long a database that fell silent between COMMIT and its answer is waited for, before the outcome is called unknown. */
 #define AGAIN_MAX_S 10
 #define AGAIN_PAUSE_MS 50
+/* How many groups run with marks after one that would have needed them: doing one twice is a few per cent of those. */
+#define MARKED_GROUPS 64
 
 /* ---- one member ---- */
 
@@ -87,15 +90,36 @@ static void all_failed(struct commit_item *items, enum gh_status st)
 		it->status = st;
 }
 
-/* GH_OK: every member has its own status and what is OK is durable. Else the transaction failed as a whole. */
-static enum gh_status group_run(struct shard_store *m, struct commit_item *items)
+/* Who has come meanwhile goes with the group: appended to it. NULL = nobody. */
+static struct commit_item *join(struct shard_store *m, struct commit_item *items)
+{
+	struct commit_queue *q = &m->queue;
+	struct commit_item *more, *last = items;
+
+	if (m->drv->jobs_alone)
+		return NULL;
+	pthread_mutex_lock(&q->lock);
+	more = commit_queue_join(q, items, gh_mono_ns());
+	pthread_mutex_unlock(&q->lock);
+	while (last->next)
+		last = last->next;
+	last->next = more;
+	return more;
+}
+
+/* One transaction. alone: nobody joins. *ret_spoiled: it ran without marks, and one that failed has left something in it. */
+static enum gh_status transaction(struct shard_store *m, struct commit_item *items, bool alone, bool bare,
+				  bool *ret_spoiled)
 {
 	struct db_conn *c = NULL;
 	enum gh_status st = m->drv->writer(m->db, &c);
 	int64_t now_us;
 
-	if (st == GH_OK)
+	if (st == GH_OK) {
+		c->bare = bare;
+		c->spoiled = false;
 		st = c->drv->begin(c);
+	}
 	if (st != GH_OK) {
 		all_failed(items, st);
 		return st;
@@ -108,8 +132,11 @@ static enum gh_status group_run(struct shard_store *m, struct commit_item *items
 			st = job_run(c, it, now_us);
 			it = it->next;
 		}
+		if (!it && !alone && st == GH_OK)
+			it = join(m, items);
 	}
 	if (st != GH_OK) {
+		*ret_spoiled = c->spoiled;
 		c->drv->rollback(c);
 		return st;
 	}
@@ -118,6 +145,27 @@ static enum gh_status group_run(struct shard_store *m, struct commit_item *items
 	if (st != GH_OK)
 		c->drv->rollback(c);
 	return st;
+}
+
+/* GH_OK: every member has its own status and what is OK is durable. Else the transaction failed as a whole.
+ * alone: nobody joins. One that fails is rare, so a group does without marks until one does, and then with them for a
+ * while, lest who makes it fail on purpose has everything done twice. */
+static enum gh_status group_run(struct shard_store *m, struct commit_item *items, bool alone)
+{
+	struct commit_queue *q = &m->queue;
+	const bool bare = !q->marked;
+	bool spoiled = false;
+	enum gh_status st;
+
+	if (!bare)
+		q->marked--;
+	st = transaction(m, items, alone, bare, &spoiled);
+	if (!spoiled)
+		return st;
+	if (!items->next) /* nobody shared it: its status is what it is */
+		return GH_OK;
+	q->marked = MARKED_GROUPS;
+	return transaction(m, items, true, false, &spoiled);
 }
 
 /* Does the database not answer, so that only waiting helps? Busy: perhaps with the very transaction that was lost. */
@@ -162,7 +210,7 @@ static enum gh_status item_again(struct shard_store *m, struct commit_item *it, 
 
 	for (;;) {
 		m->drv->writer_reset(m->db);
-		st = group_run(m, it);
+		st = group_run(m, it, true);
 		unknown |= st == GH_UNKNOWN;
 		if (!unknown || !out_of_reach(st))
 			return st;
@@ -203,7 +251,7 @@ static void group_commit(struct shard_store *m, struct commit_item *items)
 		all_failed(items, GH_TRIPPED); /* core/gateway.c has said why, and it is no new evidence against the database */
 		return;
 	}
-	st = group_run(m, items);
+	st = group_run(m, items, false);
 	if (st == GH_OK)
 		return;
 	if (!items->next && st != GH_UNKNOWN && !(st == GH_DATABASE && m->drv->comes_back)) {

@@ -6,6 +6,9 @@
  * wait, waits for the group that runs, which is short, and is in the next. If that one carries somebody who comes rarely
  * (none of its was in the last few groups), it is shorter still, but not more than every fourth: one who floods is
  * slowed down by that by a tenth at most, however many there are who come rarely.
+ *
+ * Whoever comes while a group runs may go with it as long as it is not committed (commit_queue_join): alone, all there is
+ * room for; in company a few who come rarely and are not in it, since for them the next group is a sync further away.
  */
 #include "backends/metadata/store.h"
 
@@ -51,12 +54,17 @@ static void move(struct commit_queue *q, struct commit_item **link, struct group
 	g->count++;
 }
 
+static bool is_late(const struct commit_item *it, uint64_t now_ns)
+{
+	return it->deadline_ns && it->deadline_ns < now_ns;
+}
+
 static void move_late(struct commit_queue *q, uint64_t now_ns, struct group *late)
 {
 	for (struct commit_item **link = &q->head; *link;) {
 		struct commit_item *it = *link;
 
-		if (it->deadline_ns && it->deadline_ns < now_ns) {
+		if (is_late(it, now_ns)) {
 			it->status = GH_DEADLINE;
 			move(q, link, late);
 		} else {
@@ -142,4 +150,33 @@ struct commit_item *commit_queue_take(struct commit_queue *q, bool jobs_alone, u
 		move(q, &q->head, &g);
 	remember(q, &g);
 	return g.items;
+}
+
+/* May it go with a group of others that runs? Those whose time is over are told when the next one is taken. */
+static bool may_join(struct commit_queue *q, const struct commit_item *it, const struct group *g,
+		     const struct group *more, bool company, uint64_t now_ns)
+{
+	const uint64_t tenant = tenant_of(it);
+
+	if (is_late(it, now_ns))
+		return false;
+	return !company || (tenant && comes_rarely(q, tenant) && !has_tenant(g, tenant) && !has_tenant(more, tenant));
+}
+
+struct commit_item *commit_queue_join(struct commit_queue *q, struct commit_item *items, uint64_t now_ns)
+{
+	const bool company = now_ns < q->company_until_ns;
+	const unsigned most = company ? GROUP_IN_COMPANY + GROUP_SHORT : GROUP_MAX;
+	struct group g = { .items = items }, more = { .end = &more.items };
+
+	for (struct commit_item *it = items; it; it = it->next)
+		g.count++;
+	for (struct commit_item **link = &q->head; *link && g.count + more.count < most;) {
+		if (may_join(q, *link, &g, &more, company, now_ns))
+			move(q, link, &more);
+		else
+			link = &(*link)->next;
+	}
+	remember(q, &more);
+	return more.items;
 }

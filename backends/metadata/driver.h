@@ -23,6 +23,11 @@ struct db; /* a database with its connections; defined by the driver */
 /* Drivers embed these at the front of their own. */
 struct db_conn {
 	const struct db_driver *drv;
+	/* The writer's, set by commit.c before begin: batches run without marks, which cost a copy of every page that a batch
+	 * touches. One that fails after it has changed something spoils the transaction, and all of it runs again with them.
+	 * A driver to which marks are cheap runs them all the same. */
+	bool bare;
+	bool spoiled; /* set by batches */
 };
 struct db_stmt {
 	const struct db_driver *drv;

@@ -311,11 +311,30 @@ static enum gh_status batch_run(struct db_conn *base, struct db_batch *b, int64_
 	return st;
 }
 
+static enum gh_status batches_bare(struct db_conn *c, struct db_batch **b, unsigned count, int64_t now_us)
+{
+	sqlite3 *h = conn_of(c)->h;
+
+	for (unsigned i = 0; i < count; i++) {
+		const int changes = sqlite3_total_changes(h);
+
+		b[i]->status = batch_run(c, b[i], now_us);
+		if (!sq_in_transaction(c)) /* an error has ended it under the others */
+			return b[i]->status == GH_OK ? GH_DATABASE : b[i]->status;
+		c->spoiled = b[i]->status != GH_OK && sqlite3_total_changes(h) != changes;
+		if (c->spoiled)
+			return b[i]->status;
+	}
+	return GH_OK;
+}
+
 static enum gh_status sq_batches(struct db_conn *c, struct db_batch **b, unsigned count, int64_t now_us, bool last)
 {
 	enum gh_status st = GH_OK;
 
 	(void)last;
+	if (c->bare)
+		return batches_bare(c, b, count, now_us);
 	for (unsigned i = 0; st == GH_OK && i < count; i++) {
 		st = sq_mark(c);
 		if (st != GH_OK)

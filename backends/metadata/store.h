@@ -53,6 +53,7 @@ struct commit_queue {
 	struct commit_seen {
 		uint64_t tenant, group;
 	} seen[COMMIT_SEEN];
+	unsigned marked; /* the committer's: so many groups more run with marks */
 	bool idle; /* the committer waits to be woken */
 	bool closed, runs;
 	pthread_t committer;
@@ -101,6 +102,8 @@ void commit_queue_put(struct commit_queue *q, struct commit_item *it, uint64_t n
  * job is a group of its own. */
 struct commit_item *commit_queue_take(struct commit_queue *q, bool jobs_alone, uint64_t now_ns,
 				      struct commit_item **ret_late);
+/* Who goes with the group that runs (items, all of it), linked; NULL = nobody. Not with jobs_alone. */
+struct commit_item *commit_queue_join(struct commit_queue *q, struct commit_item *items, uint64_t now_ns);
 
 /* ---- commit_ahead.c ---- */
 GH_MUST_CHECK enum gh_status commit_ahead_open(struct shard_store *m); /* starts its thread */

@@ -185,6 +185,59 @@ START_TEST(those_whose_time_is_over_are_told_wherever_they_stand)
 }
 END_TEST
 
+/* How many go with the group of items first..first+count-1, which was taken; their numbers in order. */
+static unsigned join(unsigned first, unsigned count, uint64_t now_ns, unsigned *ret)
+{
+	struct commit_item *more;
+	unsigned n = 0;
+
+	for (unsigned i = first; i < first + count; i++)
+		item[i].next = i + 1 < first + count ? &item[i + 1] : NULL;
+	more = commit_queue_join(&q, &item[first], now_ns);
+	for (; more; more = more->next)
+		ret[n++] = (unsigned)(more - item);
+	return n;
+}
+
+START_TEST(who_comes_while_a_group_runs_goes_with_it)
+{
+	unsigned got[MANY];
+
+	put(0, 7, 1);
+	put(1, 7, 1);
+	ck_assert_uint_eq(take(false, 2, got), 2);
+	ck_assert_uint_eq(join(0, 2, 2, got), 0);
+	for (unsigned i = 2; i < 100; i++)
+		put(i, 7, 3);
+	item[3].deadline_ns = 3; /* over when it would join: the next take tells it */
+	ck_assert_uint_eq(join(0, 2, 4, got), GROUP_MAX - 2);
+	ck_assert_uint_eq(got[0], 2);
+	ck_assert_uint_eq(got[1], 4);
+	item[3].deadline_ns = 0;
+	ck_assert_uint_eq(take(false, 5, got), 98 - (GROUP_MAX - 2));
+	ck_assert_uint_eq(got[0], 3);
+}
+END_TEST
+
+START_TEST(in_company_only_who_comes_rarely_goes_with_a_group_that_runs)
+{
+	unsigned got[MANY];
+
+	put(0, 7, 1);
+	put(1, 8, 1);
+	ck_assert_uint_eq(take(false, 2, got), 2);
+	put(2, 7, 3);
+	put(3, 8, 3);
+	for (unsigned i = 4; i < 4 + 2 * GROUP_IN_COMPANY; i++)
+		put(i, 100 + i, 3);
+	put(4 + 2 * GROUP_IN_COMPANY, 104, 3); /* its second: one of each */
+	ck_assert_uint_eq(join(0, 2, 4, got), GROUP_IN_COMPANY + GROUP_SHORT - 2);
+	for (unsigned i = 0; i < GROUP_IN_COMPANY + GROUP_SHORT - 2; i++)
+		ck_assert_uint_eq(got[i], 4 + i);
+	ck_assert_uint_eq(join(0, GROUP_IN_COMPANY + GROUP_SHORT, 4, got), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("commit queue");
@@ -197,6 +250,8 @@ int main(void)
 	tcase_add_test(t, however_many_come_rarely_most_groups_are_not_shortened);
 	tcase_add_test(t, many_tenants_take_turns_by_age);
 	tcase_add_test(t, a_job_may_want_to_be_alone);
+	tcase_add_test(t, who_comes_while_a_group_runs_goes_with_it);
+	tcase_add_test(t, in_company_only_who_comes_rarely_goes_with_a_group_that_runs);
 	tcase_add_test(t, those_whose_time_is_over_are_told_wherever_they_stand);
 	suite_add_tcase(s, t);
 	return run_suite(s);
