@@ -202,7 +202,7 @@ def main():
     ap.add_argument('--seconds', type=int, default=3)
     ap.add_argument('--only', default='get,put,propfind')
     ap.add_argument('--profile', action='store_true')
-    ap.add_argument('--out', default=os.path.join(HERE, 'RESULTS.md'))
+    ap.add_argument('--out', help='default: RESULTS.md, where all was measured')
     args = ap.parse_args()
     gh.need('nginx', 'wrk', 'htpasswd', 'taskset')
     top = tempfile.mkdtemp(prefix='gh-bench-')
@@ -242,7 +242,8 @@ def main():
         b.stop()
     finally:
         shutil.rmtree(top, ignore_errors=True)
-    results.put_head(args.out, '\n'.join(lines))
+    if args.out or args.only == ap.get_default('only'):
+        results.put_head(args.out or os.path.join(HERE, 'RESULTS.md'), '\n'.join(lines))
     print('\n'.join(lines))
 
 
