@@ -216,9 +216,12 @@ static bool may_be_hearsay(const struct vfs_work *w, enum gh_status st)
 static enum gh_status run_attempts(struct vfs_work *w)
 {
 	op_fn *fn = op_function(w->req.op);
+	const bool certain = w->req.core->stream && (w->req.flags & VFS_CERTAIN);
 	enum gh_status st;
+	if (certain && !w->may_block)
+		return GH_AGAIN;
 	do {
-		w->fresh = w->attempts > 0;
+		w->fresh = certain || w->attempts > 0;
 		if (w->fresh && w->may_block)
 			stream_catch_up(w->req.core); /* what another gateway has made stale is known here then */
 		w->lock_seen = UINT64_MAX;

@@ -171,6 +171,8 @@ enum { /* flags */
 	/* write begin: the body is small, declared, and on its way whatever is decided. What memory cannot decide is then
 	 * left to the commit, which decides everything anyway: one visit to the store instead of two. */
 	VFS_UNASKED = 1024,
+	VFS_CERTAIN = 2048,    /* stat: what is read decides what is done next, so it has to be what other gateways have
+				* made of it, not what they had made a moment ago */
 };
 
 struct vfs_content; /* an opened version, to be read */

@@ -221,10 +221,12 @@ static void rename_look(struct ftp_session *s, const char *to)
 {
 	struct vfs_req *req = ftp_path_req(s, VFS_STAT, to, strlen(to));
 
-	if (req)
-		ftp_submit(s, req, found_target);
-	else
+	if (!req) {
 		rename_end(s);
+		return;
+	}
+	req->flags |= VFS_CERTAIN;
+	ftp_submit(s, req, found_target);
 }
 
 void ftp_cmd_rnto(struct ftp_session *s, char *arg, size_t len)

@@ -324,7 +324,7 @@ void dav_proppatch(struct http_ex *ex)
 	else if (s.count > 0 && s.protected < 0 && (!s.win32_only || http_header(ex, "If")))
 		set_props(ex, NULL);
 	else if ((st = request(ex, VFS_STAT, NULL, &req)) == GH_OK) {
-		req->flags |= VFS_WITH_LOCKS;
+		req->flags |= VFS_WITH_LOCKS | VFS_CERTAIN;
 		http_submit(ex, req, found);
 	}
 	if (st != GH_OK)

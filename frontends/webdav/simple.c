@@ -59,7 +59,7 @@ static void condition_held(struct http_ex *ex, struct vfs_req *req)
 void dav_get(struct http_ex *ex)
 {
 	if (http_header(ex, "If"))
-		submit(ex, VFS_STAT, 0, condition_held);
+		submit(ex, VFS_STAT, VFS_CERTAIN, condition_held);
 	else
 		serve(ex);
 }

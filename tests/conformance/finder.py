@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # suite: quick
 # sanitizers: asan
-# metadata: sqlite postgresql
+# metadata: sqlite postgresql pair:all
 """What the macOS Finder sends when it mounts a volume and copies files: empty PUT, LOCK, chunked PUT without a length,
 the same for the AppleDouble twin, names in NFD."""
 import os

@@ -97,6 +97,28 @@ def locks(a, b):
     soon(status(a, 'PUT', '/dav/l', 204, body=b'y'), 'then the first writes')
 
 
+def read_then_decided(a, b):
+    """What a door reads to decide what it sends is what the other has just made of it: no wait anywhere here."""
+    times = ('<propertyupdate xmlns="DAV:"><set><prop><w:Win32FileAttributes xmlns:w="urn:schemas-microsoft-com:">00000020'
+             '</w:Win32FileAttributes></prop></set></propertyupdate>')
+    a.http('PUT', '/dav/office', body=b'1')
+    ftp = b.ftp()
+    for i in range(5):
+        t.eq(b.http('PROPPATCH', '/dav/office', body=times).status, 207, 'the other has file and locks in memory')
+        r = a.http('LOCK', '/dav/office', {'Timeout': 'Second-60'}, LOCK)
+        answer = b.http('PROPPATCH', '/dav/office', body=times)
+        t.ok(answer.status == 207 and ' 200 ' in answer.text, 'the holder sets the attributes without the token (Office)', answer)
+        t.eq(b.http('UNLOCK', '/dav/office', {'Lock-Token': r.header('Lock-Token')}).status, 204, 'and gives it back')
+        t.eq(a.http('PUT', '/dav/office', body=b'2').status, 204, 'whoever has no lock writes at once')
+        b.http('MKCOL', '/dav/target')
+        b.http('PROPFIND', '/dav/target', {'Depth': '0'})
+        b.http('PUT', '/dav/source', body=b'x')
+        t.eq(a.http('DELETE', '/dav/target').status, 204, 'a folder goes')
+        t.has(ftp.rename('/source', '/target'), '250', 'FTP renames onto its name')
+        t.eq(b.http('DELETE', '/dav/target').status, 204, 'a file is there now')
+    ftp.quit()
+
+
 # ---- people and rights ----
 
 def people(g, a, b):
@@ -384,6 +406,7 @@ def main():
         locks(a, b)
         people(g, a, b)
         house(a, b)
+        read_then_decided(a, b)
         last_bytes(a, b)
         last_of_a_user(a, b)
         held_by_an_upload(a, b)

@@ -14,9 +14,11 @@ kills it, starts it again. Used by every Python test of tests/conformance, tests
 Exit status of a test: 0 passed, 1 failed, 77 skipped (gh.skip says why). Only the standard library is used.
 TEST_METADATA=postgresql puts the metadata into a database of its own on the cluster of the run (pglib.py), unless the
 configuration says something else about it. Two Servers on the same data directory are on the same database.
+TEST_METADATA=pair starts two gateways on that database and sends connections to them by turns (pairlib.py).
 GH_KEEP=1 leaves the data directory and its log behind. GH_SLOW=N multiplies every waiting time (sanitizers).
 """
 import base64
+import contextlib
 import ftplib
 import hashlib
 import http.client
@@ -33,6 +35,9 @@ import time
 
 PASSWORD = 'correct horse 9'
 METADATA = os.environ.get('TEST_METADATA') or 'sqlite'
+PAIR = METADATA == 'pair'
+if PAIR:
+    METADATA = 'postgresql'
 SLOW = float(os.environ.get('GH_SLOW', '1'))
 
 
@@ -131,6 +136,7 @@ class Client:
         self.host, self.port, self.user, self.password = host, port, user, password
         self.timeout = timeout * SLOW
         self.conn = None
+        self.one_each = PAIR  # a connection for each request: the next one is the other gateway's
 
     def request(self, method, target, headers=None, body=None, auth=True, reconnect=True):
         """headers: dict, or list of pairs (for repeated ones). body: bytes, str, or an iterable of bytes (chunked).
@@ -171,7 +177,7 @@ class Client:
                         pass  # refused early: the answer may be there all the same
                 r = c.getresponse()
                 out = Response(r.status, r.reason, r.getheaders(), r.read())
-                if r.will_close:
+                if r.will_close or self.one_each:
                     self.close()
                 return out
             except (http.client.BadStatusLine, ConnectionError, http.client.CannotSendRequest):
@@ -200,6 +206,7 @@ class Server:
         self.log_path = os.path.join(self.top, 'serve.log')
         self.proc = None
         self.cluster = None  # where its metadata is, if that is not a file
+        self.pair = None
         self.addresses = {}
         self.clients = {}
         if config is not None:
@@ -281,13 +288,18 @@ class Server:
         else:
             raise RuntimeError('serve was not ready within %d s:\n%s' % (wait_s * SLOW, self.log()[-4000:]))
         self.clients = {}
+        if PAIR and self.cluster:
+            import pairlib
+            self.pair = self.pair or pairlib.Pair(self)
+            self.pair.start()
         return self
 
     def stop(self, wait_s=20):
         """SIGTERM; returns the exit status (0 expected)."""
         self._drop_clients()
+        second = self.pair.stop() if self.pair else 0
         if self.proc is None:
-            return 0
+            return second
         self.proc.send_signal(signal.SIGTERM)
         try:
             status = self.proc.wait(wait_s * SLOW)
@@ -297,7 +309,7 @@ class Server:
             self.proc = None
             raise RuntimeError('SIGTERM did not end it within %d s:\n%s' % (wait_s * SLOW, self.log()[-4000:]))
         self.proc = None
-        return status
+        return status or second
 
     def kill9(self):
         self._drop_clients()
@@ -327,6 +339,8 @@ class Server:
                 self.proc.kill()
                 self.proc.wait()
                 self.proc = None
+            if self.pair:
+                self.pair.close()
             if os.environ.get('GH_KEEP'):
                 print('kept: %s' % self.top)
             elif self.own_data:
@@ -353,7 +367,7 @@ class Server:
     def log(self):
         try:
             with open(self.log_path, errors='replace') as f:
-                return f.read()
+                return f.read() + (self.pair.second.log() if self.pair else '')
         except FileNotFoundError:
             return ''
 
@@ -366,10 +380,15 @@ class Server:
 
     def run(self, *args, stdin=None, timeout=60):
         """A client command against this gatehouse: (exit status, stdout, stderr)."""
-        p = subprocess.run([binary(), '-D', self.data] + [str(a) for a in args], input=stdin, text=True,
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout * SLOW, env=self.env,
-                           stdin=None if stdin is not None else subprocess.DEVNULL)
+        with self._at_first():
+            p = subprocess.run([binary(), '-D', self.data] + [str(a) for a in args], input=stdin, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout * SLOW, env=self.env,
+                               stdin=None if stdin is not None else subprocess.DEVNULL)
         return p.returncode, p.stdout, p.stderr
+
+    def _at_first(self):
+        """Around what is asked of the first of a pair past the relay."""
+        return self.pair.at_first() if self.pair else contextlib.nullcontext()
 
     def cli(self, *args, stdin=None):
         """As run, but it must succeed; returns stdout."""
@@ -402,7 +421,7 @@ class Server:
 
     def control(self, name, **args):
         """A control operation over the admin socket: (True, its result) or (False, the message)."""
-        with socket.socket(socket.AF_UNIX) as c:
+        with self._at_first(), socket.socket(socket.AF_UNIX) as c:
             c.connect(os.path.join(self.data, 'admin.sock'))
             c.sendall(json.dumps({'op': name, 'args': args}).encode() + b'\n')
             with c.makefile('rb') as f:

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # suite: default
 # sanitizers: asan
-# metadata: sqlite postgresql
+# metadata: sqlite postgresql pair:all
 """Rights by effect, at every door. The matrix is made from core/ops.tbl.h: each operation, at each door that can say it,
 works with exactly the rights that its row names and is refused without any one of them. Then what broke other servers:
 T-05 T-20 T-21 T-25 T-27 T-28 T-29."""

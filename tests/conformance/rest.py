@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # suite: default
 # sanitizers: asan
-# metadata: sqlite postgresql
+# metadata: sqlite postgresql pair
 """REST and the browser's pages against a real server: content, ranges, conditions, listings, refusals; the same file at
 every door."""
 import os

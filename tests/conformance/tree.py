@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # suite: default
 # timeout: 900
-# metadata: sqlite postgresql:all
+# metadata: sqlite postgresql:all pair:all
 """A real tree: /usr/include and /usr/share/doc copied with rclone over WebDAV into a case-sensitive tenant, read back
 with lftp over FTP and over REST: the same names, sizes and bytes as at the source, and the same times at every door.
 In a default tenant the second of two names that differ only in case replaces the first."""

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # suite: quick
 # sanitizers: asan
-# metadata: sqlite postgresql
+# metadata: sqlite postgresql pair
 """WebDAV on the wire: RFC 4918, class 1, 2 and 3, RFC 4331, and what clients were found to depend on. Each function is
 one topic; the sentences say what must hold."""
 import os

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # suite: quick
 # sanitizers: asan
-# metadata: sqlite postgresql
+# metadata: sqlite postgresql pair
 """What Windows' WebDAV redirector and Office send, in their order and with their headers, and what they must get for a
 drive to map, a file to be copied with its times, renamed and deleted, and a document to be edited."""
 import os

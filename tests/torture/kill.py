@@ -3,7 +3,7 @@
 # alone: yes
 # sanitizers: asan
 # timeout: 1500
-# metadata: sqlite postgresql
+# metadata: sqlite postgresql pair:all
 """kill -9 under load. Eight clients over three doors write, replace, move, copy and delete; the server is killed at
 random, and once at every named crash point of the sources (gh_crash_point). The clients' journal is the oracle:
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # suite: default
 # sanitizers: asan
-# metadata: sqlite postgresql
+# metadata: sqlite postgresql pair
 """The client vanishes, or sends less than it declared, at each stage, on each door: the old file stays whole and no new
 one appears."""
 import os

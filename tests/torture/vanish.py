@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # suite: default
 # sanitizers: asan
-# metadata: sqlite postgresql
+# metadata: sqlite postgresql pair:all
 """Clients that vanish never make another client wait. Some threads begin requests of every kind and leave by FIN, by RST
 or half-closed, before, within and after the body; others keep a connection each and expect an answer to every request.
 Two workers only, so that requests are suspended. A request that gets no answer is a failure; with gdb at hand its
