@@ -416,6 +416,10 @@ class Server:
         host, _, port = self.addresses[listener].rpartition(':')
         return host.strip('[]'), int(port)
 
+    def admins(self):
+        """The admin address of every gateway that works here."""
+        return [self.address('admin')] + ([self.pair.second.address('admin')] if self.pair else [])
+
     def url(self, path='/', listener='http'):
         return 'http://%s%s' % (self.addresses[listener], path)
 

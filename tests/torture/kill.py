@@ -398,7 +398,7 @@ def main():
             first = 1 if gh.METADATA == 'sqlite' else 8
             s.env['GATEHOUSE_CRASH_AT'] = '%s:%d' % (point, rng.randrange(first, first + 3))
             s.start()
-            died, _, _, errors = churn(s, journal, seed + 1000 + i, until_dead_s=30 * gh.SLOW)
+            died, _, _, errors = churn(s, journal, seed + 1000 + i, until_dead_s=(90 if gh.PAIR else 30) * gh.SLOW)
             del s.env['GATEHOUSE_CRASH_AT']
             t.ok(died, 'crash point %s is reached' % point)
             after(point, errors)
