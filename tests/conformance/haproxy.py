@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # suite: default
-"""etc/haproxy/gatehouse.cfg, with addresses and ports of this test, in front of two gateways that hold the same files: every
-door works through it, each gateway knows the real client, a forged header changes nothing, a killed gateway is taken out and
+"""etc/haproxy/gatehouse.cfg, with addresses and ports of this test, in front of two gateways on one PostgreSQL database and
+one folder of content: every door works through it, each gateway knows the real client, a forged header changes nothing, a killed gateway is taken out and
 comes back, and one that is stopped gets nothing new while what runs on it ends whole."""
 import ftplib
 import hashlib
@@ -19,6 +19,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import gh  # noqa: E402
+import pglib  # noqa: E402
 
 PUBLIC, INSIDE = '127.0.0.10', '127.0.0.11'  # the balancer to clients, and to gateways
 GATEWAYS = ('127.0.0.12', '127.0.0.13')
@@ -57,12 +58,12 @@ def free_ports(count):
 class Gateway(gh.Server):
     """On an address of its own, which a restart keeps, behind the balancer."""
 
-    def __init__(self, host, ports, first_passive, last_passive):
+    def __init__(self, host, ports, first_passive, last_passive, store):
         self.host, self.ports = host, ports
         super().__init__(args=['--http', '%s:%d' % (host, ports[0]), '--ftp', '%s:%d' % (host, ports[1]),
                                '--admin', '%s:%d' % (host, ports[2])],
-                         config='drain: 30s\nproxy:\n  trusted: %s\nftp:\n  passive_ports: %d-%d\n'
-                         % (INSIDE, first_passive, last_passive))
+                         config='drain: 30s\nproxy:\n  trusted: %s\nftp:\n  passive_ports: %d-%d\n%s'
+                         % (INSIDE, first_passive, last_passive, store))
 
     def served(self, what=''):
         """Peers of the lines of the access log that have this text."""
@@ -153,10 +154,11 @@ def ftp_login(h, client='127.0.0.1'):
 
 
 def fill(gateways):
-    """The same in both; not through the balancer, who would choose one."""
+    """Past the balancer: what one has, both have."""
+    for g, name, body in ((gateways[0], 'a.txt', b'hello'), (gateways[1], 'big.bin', BIG)):
+        t.eq(g.http('PUT', '/dav/' + name, body=body).status, 201, 'PUT of %s past the balancer' % name)
     for g in gateways:
-        for name, body in (('a.txt', b'hello'), ('big.bin', BIG)):
-            t.eq(g.http('PUT', '/dav/' + name, body=body).status, 201, 'PUT of %s past the balancer' % name)
+        until('both have both files', lambda: g.http('GET', '/dav/a.txt').status == g.http('HEAD', '/dav/big.bin').status == 200)
 
 
 def addresses(h, gateways):
@@ -223,7 +225,14 @@ def ftp(h, gateways):
 
 
 def killed(h, gateways):
+    c = gh.Client(PUBLIC, h.http, 'admin', gh.PASSWORD)
+    for i in range(10):
+        t.eq(c.request('PUT', '/dav/kept%d' % i, body=b'%d' % i).status, 201, 'a PUT through the balancer')
+        c.close()  # the next one may come to the other gateway
     gateways[0].kill9()
+    t.eq([c.request('GET', '/dav/kept%d' % i).body for i in range(10)], [b'%d' % i for i in range(10)],
+         'what either gateway acknowledged is there when one is killed')
+    c.close()
     failures = [s for s, _ in (get(h, '/dav/a.txt') for _ in range(20)) if s != 200]
     t.eq(failures, [], 'right after a kill every request finds the other gateway')
     until('the dead gateway is taken out', lambda: h.state('http', 'gw1').startswith('DOWN') and
@@ -318,9 +327,14 @@ def main():
     base = free_ports(30)
     gateways = []
     h = None
+    pg, database = pglib.shared(), 'haproxy_%d' % os.getpid()
+    conninfo = pg.database(database)
+    blobs = tempfile.mkdtemp(prefix='gatehouse-haproxy-blobs-')
     try:
         for i, host in enumerate(GATEWAYS):
-            gateways.append(Gateway(host, (base + 2, base + 3, base + 4), base + 10 * (i + 1), base + 10 * (i + 1) + 9))
+            store = 'metadata: postgresql\npostgresql:\n  conninfo: "%s"\nblobs:\n  path: %s\ngateway:\n  name: gw%d\n' % (
+                conninfo, blobs, i + 1)
+            gateways.append(Gateway(host, (base + 2, base + 3, base + 4), base + 10 * (i + 1), base + 10 * (i + 1) + 9, store))
         fill(gateways)
         h = Haproxy(gateways, base)
         until('both gateways are found healthy', lambda: h.up('gw1') and h.up('gw2'))
@@ -336,6 +350,8 @@ def main():
             h.close()
         for g in gateways:
             g.close()
+        shutil.rmtree(blobs, ignore_errors=True)
+        pg.sql('DROP DATABASE IF EXISTS %s WITH (FORCE)' % database, 'postgres')
     return t.done()
 
 
