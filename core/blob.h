@@ -28,6 +28,7 @@
 #include "core/base/status.h"
 
 #define BLOB_ABI 1
+#define BLOB_MARK_BYTES 40
 #define BLOB_LOCATOR_MAX 64
 #define BLOB_BLOCK 65536u /* checksum unit: one CRC-32C per block of this size */
 
@@ -129,6 +130,9 @@ struct blob_ops {
 	enum gh_status (*verify)(struct blob_backend *be, uint64_t tenant, uint64_t id, const struct blob_loc *loc,
 				 uint64_t size, char *msg);
 	enum gh_status (*space)(struct blob_backend *be, struct blob_space *ret);
+	/* Whose the store is (core/installation.h): ret, "" where it has no mark. want: it is marked so, durably, where it has
+	 * none; NULL: only read. Blocks. NULL where it is nobody else's anyway. */
+	enum gh_status (*mark)(struct blob_backend *be, const char *want, char ret[BLOB_MARK_BYTES]);
 };
 
 /* One call from tests and fsck: staging and orphans that wait for the collector. */

@@ -247,6 +247,39 @@ static enum gh_status local_space(struct blob_backend *be, struct blob_space *re
 	return GH_OK;
 }
 
+static enum gh_status mark_write(struct blob_backend *be, const char *want)
+{
+	const int fd = beneath_open(be->root, "installation", O_WRONLY | O_CREAT | O_EXCL, 0600);
+	enum gh_status st = GH_OK;
+
+	if (fd < 0)
+		return errno == EEXIST ? GH_OK : gh_status_of_errno(errno);
+	if (write(fd, want, strlen(want)) != (ssize_t)strlen(want) || be->sync_data(fd) < 0 || be->sync_folder(be->root) < 0) {
+		st = gh_status_of_errno(errno);
+		unlinkat(be->root, "installation", 0);
+	}
+	close(fd);
+	return st;
+}
+
+static enum gh_status local_mark(struct blob_backend *be, const char *want, char ret[BLOB_MARK_BYTES])
+{
+	const enum gh_status st = want ? mark_write(be, want) : GH_OK;
+	const int fd = st ? -1 : beneath_open(be->root, "installation", O_RDONLY | O_NONBLOCK, 0);
+	ssize_t n;
+
+	ret[0] = '\0';
+	if (st || fd < 0)
+		return st ? st : errno == ENOENT ? GH_OK : gh_status_of_errno(errno);
+	n = read(fd, ret, BLOB_MARK_BYTES - 1);
+	close(fd);
+	if (n < 0)
+		return gh_status_of_errno(errno);
+	ret[n] = '\0';
+	ret[strcspn(ret, "\r\n")] = '\0';
+	return GH_OK;
+}
+
 const struct blob_ops blob_ops_local = {
 	.abi = BLOB_ABI,
 	.size = sizeof(struct blob_ops),
@@ -271,4 +304,5 @@ const struct blob_ops blob_ops_local = {
 	.iterate = local_iterate,
 	.verify = reader_verify,
 	.space = local_space,
+	.mark = local_mark,
 };

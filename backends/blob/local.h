@@ -4,6 +4,7 @@
  *     DIR/packs/NUMBER.open, NUMBER.pack      small blobs; being written, sealed (NUMBER: 16 hex digits)
  *     DIR/files/XXXX/YY/ID-TENANT             large ones; XXXX and YY from the id's time, so that what is written
  *                                             together shares a folder and few folders need to be made and synced
+ *     DIR/installation                        whose it is (core/installation.h), where several gateways share a database
  *     DIR/staging/                            uploads on file systems without O_TMPFILE; empty elsewhere
  *
  * Who owns what on a folder that several gateways share: a .open pack and a staging file are flock()ed by the process

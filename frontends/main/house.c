@@ -9,6 +9,7 @@
 #include "core/base/arena.h"
 #include "core/base/id.h"
 #include "core/gateway.h"
+#include "core/installation.h"
 
 bool house_meta_is_embedded(const struct config *cfg)
 {
@@ -95,6 +96,11 @@ static enum gh_status blobs_start(const struct config *cfg, const struct datadir
 	GH_ASSERT(h->blob_ops && h->blob_ops->abi == BLOB_ABI && h->blob_ops->size == sizeof(*h->blob_ops));
 	bc.path = path;
 	st = h->blob_ops->open(&bc, &h->blobs, err);
+	if (!st && !read_only && meta_is_shared(h->meta)) {
+		const struct installation in = { h->meta, h->blob_ops, h->blobs, gateway_token(h->gateway), path };
+
+		st = installation_check(&in, err);
+	}
 	free(path);
 	return st;
 }

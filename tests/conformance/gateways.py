@@ -343,6 +343,49 @@ def names(g):
     g.all.remove(extra)
 
 
+def refused(g, path, words, what):
+    extra = g.add(start=False)
+    with open(extra.config_path) as f:
+        text = f.read()
+    with open(extra.config_path, 'w') as f:
+        f.write(text.replace('  path: %s\n' % os.path.join(g.dir, 'blobs'), '  path: %s\n' % path))
+    try:
+        extra.start()
+        t.ok(False, what)
+    except RuntimeError as e:
+        t.has(str(e), words, what)
+        t.hasnt(str(e), 'serve.ready', 'before it is ready')
+    g.all.remove(extra)
+
+
+def content_elsewhere(g, a):
+    """Database and folder of content belong together, and who brings another folder is refused."""
+    mine, fresh, foreign = (os.path.join(g.dir, n) for n in ('blobs', 'fresh', 'foreign'))
+    refused(g, fresh, 'has no mark; name the folder that the other gateways use', 'a folder that is new')
+    with gatelib.Gateways(1) as other:
+        os.rename(os.path.join(other.dir, 'blobs'), foreign)
+        os.symlink(foreign, os.path.join(other.dir, 'blobs'))
+    refused(g, foreign, 'has the content of another database (installation ', 'a folder that is another installation\'s')
+    t.eq(os.listdir(os.path.join(fresh, 'files')), [], 'nothing is written to the wrong place')
+    t.eq(g.sql('SELECT count(*) FROM gateway WHERE token <> 0'), '2', 'who was refused has left')
+    # an installation of a release before has no marks: the first that starts makes them
+    a.stop()
+    os.unlink(os.path.join(mine, 'installation'))
+    g.sql("DELETE FROM setting WHERE kind = 'installation'")
+    a.start()
+    with open(os.path.join(mine, 'installation')) as f:
+        mark = f.read()
+    t.eq(len(mark), 32, 'marks are made where there were none')
+    t.has(g.sql("SELECT doc FROM setting WHERE kind = 'installation'"), mark, 'the same in both places')
+    # cut short between the two
+    g.sql("UPDATE setting SET doc = replace(doc, 'true', 'false') WHERE kind = 'installation'")
+    os.unlink(os.path.join(mine, 'installation'))
+    a.restart()
+    with open(os.path.join(mine, 'installation')) as f:
+        t.eq(f.read(), mark, 'a first start that was cut short is taken up')
+    t.has(g.sql("SELECT doc FROM setting WHERE kind = 'installation'"), 'true', 'and ended')
+
+
 def comes_and_goes(g, a, b):
     a.http('PUT', '/dav/kept', body=b'kept')
     a.kill9()
@@ -424,6 +467,7 @@ def main():
             staleness(a, b, 100)
         stream_is_cut(g, a, b)
         names(g)
+        content_elsewhere(g, a)
         comes_and_goes(g, a, b)
         stream_is_lost(g, a, b)
         code, out, err = b.run('fsck')
