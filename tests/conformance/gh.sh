@@ -8,7 +8,8 @@
 #     fail "what went wrong"            # says it and exits 1
 #     skip "why"                        # exits 77
 #
-# TEST_METADATA=postgresql: on a database of its own, unless gh_start is given a configuration; see gh.py.
+# TEST_METADATA=postgresql: on a database of its own, unless gh_start is given a configuration; see gh.py. TEST_METADATA=pair: two
+# gateways by turns (pairlib.py), for gh_start without arguments.
 # GH_KEEP=1 leaves the data and the log behind; GH_SLOW=N multiplies waiting times.
 set -u
 PASSWORD='correct horse 9'
@@ -62,7 +63,8 @@ gh_database() {
 gh_start() {
 	[ -n "$TOP" ] || TOP=$(mktemp -d "${TMPDIR:-/tmp}/gatehouse-test-XXXXXX")
 	DATA=$TOP/data
-	rm -f "$DATA/run/addresses.json"
+	ADDRESSES=$DATA/run/addresses.json
+	rm -f "$ADDRESSES"
 	if [ "${TEST_METADATA:-}" = postgresql ]; then
 		case " $* " in
 		*" -c "*) ;;
@@ -71,11 +73,16 @@ gh_start() {
 			set -- "$@" -c "$TOP/gatehouse.conf" ;;
 		esac
 	fi
-	(cd "$TOP" && exec env GATEHOUSE_ADMIN_PASSWORD="$PASSWORD" "$GATEHOUSE" serve -D "$DATA" --http 127.0.0.1:0 \
-		--ftp 127.0.0.1:0 --admin 127.0.0.1:0 "$@" </dev/null >>"$TOP/serve.log" 2>&1) &
+	if [ "${TEST_METADATA:-}" = pair ]; then
+		ADDRESSES=$TOP/pair.json
+		rm -f "$ADDRESSES"
+		(exec /usr/bin/python3 "$HERE/pairlib.py" "$DATA" "$ADDRESSES" </dev/null >>"$TOP/serve.log" 2>&1) &
+	else
+		gh_serve "$@"
+	fi
 	GH_PID=$!
 	local tries=$((${GH_SLOW:-1} * 400))
-	while [ ! -s "$DATA/run/addresses.json" ]; do
+	while [ ! -s "$ADDRESSES" ]; do
 		kill -0 "$GH_PID" 2>/dev/null || { GH_PID=; fail "serve ended before it was ready"; }
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || fail "serve was not ready in time"
@@ -86,9 +93,14 @@ gh_start() {
 	ADMIN=$(gh_address admin)
 }
 
+gh_serve() {
+	(cd "$TOP" && exec env GATEHOUSE_ADMIN_PASSWORD="$PASSWORD" "$GATEHOUSE" serve -D "$DATA" --http 127.0.0.1:0 \
+		--ftp 127.0.0.1:0 --admin 127.0.0.1:0 "$@" </dev/null >>"$TOP/serve.log" 2>&1) &
+}
+
 gh_address() {
 	/usr/bin/python3 -c 'import json, sys; print(json.load(open(sys.argv[1])).get(sys.argv[2], ""))' \
-		"$DATA/run/addresses.json" "$1"
+		"$ADDRESSES" "$1"
 }
 
 # SIGTERM; the exit status must be 0 and no sanitizer may have spoken.

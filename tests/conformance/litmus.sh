@@ -1,7 +1,7 @@
 #!/bin/bash
 # suite: quick
 # sanitizers: asan
-# metadata: sqlite postgresql
+# metadata: sqlite postgresql pair:all
 # litmus, every suite: 0 failures, 0 warnings; then again while eight others run it in other tenants at the same time.
 . "$(dirname "$0")/gh.sh"
 need litmus

@@ -8,13 +8,19 @@ was done before is known there: a file of a tenant of its own is written on the 
 that it comes to. Who crosses over to write does not wait: conflicts, conditions, locks and limits are exact everywhere. Only
 after the administrator's work everybody waits: tenants and people are known within the same time, and no sooner.
 
+For a shell test (gh.sh) this is a program of its own: pairlib.py DATA ADDRESSES serves until SIGTERM. It does not hear of
+commands, so there everybody waits at the begin of every connection.
+
 The command line, the admin listener and `Server.proc` are the first gateway's; SIGKILL of it leaves the second one alive, and
 connections that it would have had go there."""
 import contextlib
+import json
 import os
 import select
+import signal
 import socket
 import struct
+import sys
 import threading
 import time
 
@@ -47,6 +53,7 @@ class Crossing:
         self.since = [0.0, 0.0]
         self.clients = [None, None]
         self.number = 0
+        self.blind = False  # others work on the first gateway, unheard
 
     def mark(self, done_on, house=False):
         self.since[1 - done_on] = time.monotonic()
@@ -128,6 +135,8 @@ class Relay:
         server.settimeout(None)
         for s in (client, server):
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.crossing.blind:
+            self.crossing.mark(1 - i, house=True)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
         try:
             self.carry(client, server, i)
@@ -220,3 +229,23 @@ class Pair:
         for r in self.relays.values():
             r.close()
         self.second.close()
+
+
+def main(data, addresses):
+    """A pair for a shell test."""
+    over = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: over.set())
+    s = gh.Server(data=data, start=False)
+    try:
+        s.start()
+        s.pair.crossing.blind = True
+        with open(addresses + '.new', 'w') as f:
+            json.dump(s.addresses, f)
+        os.rename(addresses + '.new', addresses)
+        over.wait()
+    finally:
+        s.close()
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])
