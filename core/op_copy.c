@@ -135,6 +135,7 @@ struct tree_copy {
 	struct todo *todo;
 	struct gh_arena *scratch; /* of one page */
 	uint64_t root;            /* of the copy, below the trash root */
+	uint64_t marked_ns;       /* when others were last kept out */
 };
 
 static enum gh_status add_todo(struct tree_copy *t, uint64_t from, uint64_t to)
@@ -199,6 +200,29 @@ static enum gh_status copy_page(struct tree_copy *t, uint64_t from, uint64_t to,
 	return st;
 }
 
+/* In this process the walker is kept out by a lock; others' walkers by a lease, which ends with this gateway. */
+static enum gh_status tree_mark(struct tree_copy *t, bool making)
+{
+	struct gh_core *c = t->w->req.core;
+	struct meta_call call = work_call(t->w);
+	if (!c->cfg.gateway || !t->root)
+		return GH_OK;
+	const uint64_t token = gateway_token(c->cfg.gateway), tenant = t->w->tenant->id;
+	t->marked_ns = gh_mono_ns();
+	if (making)
+		return ASK(c, SERVICE_METADATA, tenant,
+			   meta_lease_take(c->meta, &call, META_LEASE_MAKING, tenant, t->root, token, GATEWAY_LIFE_MS));
+	call.deadline_ns = 0;
+	return ASK(c, SERVICE_METADATA, tenant,
+		   meta_lease_drop(c->meta, &call, META_LEASE_MAKING, tenant, t->root, token));
+}
+
+/* What keeps a gateway's leases is central's; the mark is where the tenant is, and goes with it to another shard. */
+static enum gh_status tree_mark_again(struct tree_copy *t)
+{
+	return gh_mono_ns() - t->marked_ns > GATEWAY_LIFE_MS / 5 * GH_MS_NS ? tree_mark(t, true) : GH_OK;
+}
+
 static enum gh_status copy_members(struct tree_copy *t, uint64_t from, uint64_t to)
 {
 	char after[GH_NAME_MAX + 1] = "";
@@ -210,7 +234,9 @@ static enum gh_status copy_members(struct tree_copy *t, uint64_t from, uint64_t 
 		char next[GH_NAME_MAX + 1];
 		snprintf(next, sizeof(next), "%s", after);
 		struct todo *mark = t->todo;
-		enum gh_status st = copy_page(t, from, to, after, next, &more);
+		enum gh_status st = tree_mark_again(t);
+		if (st == GH_OK)
+			st = copy_page(t, from, to, after, next, &more);
 		if (st == GH_STALE && ++tries < 20) {
 			t->todo = mark; /* nothing of the page happened */
 			more = true;
@@ -222,22 +248,6 @@ static enum gh_status copy_members(struct tree_copy *t, uint64_t from, uint64_t 
 		gh_crash_point("copy.after_page");
 	}
 	return GH_OK;
-}
-
-/* In this process the walker is kept out by a lock; others' walkers by a lease, which ends with this gateway. */
-static enum gh_status tree_mark(struct tree_copy *t, bool making)
-{
-	struct gh_core *c = t->w->req.core;
-	struct meta_call call = work_call(t->w);
-	if (!c->cfg.gateway || !t->root)
-		return GH_OK;
-	const uint64_t token = gateway_token(c->cfg.gateway), tenant = t->w->tenant->id;
-	if (making)
-		return ASK(c, SERVICE_METADATA, tenant,
-			   meta_lease_take(c->meta, &call, META_LEASE_MAKING, tenant, t->root, token, GATEWAY_LIFE_MS));
-	call.deadline_ns = 0;
-	return ASK(c, SERVICE_METADATA, tenant,
-		   meta_lease_drop(c->meta, &call, META_LEASE_MAKING, tenant, t->root, token));
 }
 
 static enum gh_status insert_root(struct tree_copy *t, const struct two_places *b, struct meta_node *n)
