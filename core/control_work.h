@@ -100,6 +100,7 @@ GH_MUST_CHECK enum gh_status control_result(struct control_call *c, json_t *o);
 enum gh_status control_tenant_add(struct control_call *c);
 enum gh_status control_tenant_list(struct control_call *c);
 enum gh_status control_tenant_set(struct control_call *c);
+enum gh_status control_tenant_move(struct control_call *c);
 enum gh_status control_user_add(struct control_call *c);
 enum gh_status control_user_list(struct control_call *c);
 enum gh_status control_user_remove(struct control_call *c);

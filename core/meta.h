@@ -519,6 +519,19 @@ GH_MUST_CHECK enum gh_status meta_shard_add(struct meta_store *m, struct meta_ca
 /* draining: no new tenants. GH_NOTFOUND. */
 GH_MUST_CHECK enum gh_status meta_shard_set(struct meta_store *m, struct meta_call *c, const char *name,
 					    enum meta_shard_state state);
+/* A tenant goes to another shard: one step of it, ret_step says which. The same call again takes the next, also after whoever
+ * moved it died; done: there is none left. Until `moved` it can be abandoned. Blocks for as long as all the tenant's rows take.
+ * err (512 bytes): what keeps it from that. GH_BUSY: another moves it at this moment (for some seconds after it died). */
+struct meta_move {
+	const char *step; /* copying, switching, waiting, clearing, settled; constant */
+	uint64_t rows, differed; /* of the last pass */
+	uint64_t frozen_us;	 /* how long nobody could change it; 0: not in this step */
+	bool moved, done;
+};
+GH_MUST_CHECK enum gh_status meta_tenant_move(struct meta_store *m, struct meta_call *c, const char *tenant, const char *shard,
+					      struct meta_move *ret, char *err);
+/* It stays where it is, and what was copied is removed. */
+GH_MUST_CHECK enum gh_status meta_tenant_move_abandon(struct meta_store *m, struct meta_call *c, const char *tenant, char *err);
 /* Compares the schema of the central database, or of all, with this program's: fn for each difference. A database that can't be
  * asked is one. */
 GH_MUST_CHECK enum gh_status meta_schema_check(struct meta_store *m, struct meta_call *c, bool all, meta_finding_fn *fn,

@@ -8,7 +8,7 @@
  * Readings are as good as the last look at central, four times a second; where that is more than a second ago the shard is
  * asked first whether the tenant is still there.
  *
- * route_table.c: seats, routes, looking; route_tenant.c: a tenant's row is made or changed; route_all.c: calls over all;
+ * route_table.c: seats, routes, looking; move.c: a tenant goes to another; route_tenant.c: a tenant's row is made or changed; route_all.c: calls over all;
  * route_admin.c: shards come and are drained; route.c: the calls about one tenant.
  */
 #ifndef GH_BACKENDS_METADATA_ROUTE_H
@@ -23,7 +23,15 @@
 #define SEATS_MAX 256
 #define MAIN 1 /* the shard that is central's own database, always in seat 0 */
 
-enum route_step { ROUTE_SETTLED = 0, ROUTE_MAKING = 1 };
+/* From ROUTE_COPYING on: move.h. */
+enum route_step {
+	ROUTE_SETTLED = 0,
+	ROUTE_MAKING = 1,
+	ROUTE_COPYING = 2,
+	ROUTE_SWITCHING = 3,
+	ROUTE_LANDING = 4,
+	ROUTE_CLEARING = 5
+};
 enum tenant_state { TENANT_HOME = 0, TENANT_COPIED = 1, TENANT_FROZEN = 2, TENANT_ELSEWHERE = 3 };
 
 /* A shard as this gateway has it. store is NULL until it could be opened, then for ever. trouble: why it could not be, or "";

@@ -634,7 +634,7 @@ enum gh_status route_home(struct meta_store *m, struct meta_call *c, uint64_t te
 		if (!*ret_store)
 			return GH_DATABASE;
 		st = GH_OK;
-		if (ret->suspect || gh_mono_ns() - atomic_load(&m->fresh_ns) > FRESH_NS)
+		if (ret->suspect || ret->step >= ROUTE_SWITCHING || gh_mono_ns() - atomic_load(&m->fresh_ns) > FRESH_NS)
 			st = verify(m, c, ret, *ret_store);
 	}
 	return st == GH_AGAIN ? GH_BUSY : st;

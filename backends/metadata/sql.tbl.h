@@ -380,7 +380,10 @@ X(SCHEMA_ADD, SQL_GLOBAL, "INSERT INTO schema_version (version, name, applied_us
 	X(PAGE_##name, SQL_GLOBAL | SQL_SCANS,                                                                         \
 	  "SELECT " text " FROM " #name " WHERE (" key_text ") > (" ARGS_##keys ") ORDER BY " key_text " LIMIT " ARG_AFTER_##keys) \
 	X(INSERT_##name, SQL_GLOBAL, "INSERT INTO " #name " (" text ") VALUES (" ARGS_##columns ")")                     \
-	X(CLEAR_##name, SQL_GLOBAL | SQL_SCANS, "DELETE FROM " #name)
+	X(CLEAR_##name, SQL_GLOBAL | SQL_SCANS, "DELETE FROM " #name)                                                    \
+	X(DROP_##name, SQL_GLOBAL, "DELETE FROM " #name " WHERE (" key_text ") = (" ARGS_##keys ")")                      \
+	X(BRING_##name, SQL_GLOBAL,                                                                                     \
+	  "INSERT INTO " #name " (" text ") VALUES (" ARGS_##columns ") ON CONFLICT DO NOTHING")
 #include "backends/metadata/tables.tbl.h"
 #undef TABLE
 

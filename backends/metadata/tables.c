@@ -12,7 +12,9 @@ const struct meta_table meta_tables[TABLE_COUNT] = {
 			  .text = sym_text,                                                                            \
 			  .page = SQL_PAGE_##sym,                                                                      \
 			  .insert = SQL_INSERT_##sym,                                                                  \
-			  .clear = SQL_CLEAR_##sym },
+			  .clear = SQL_CLEAR_##sym,                                                                     \
+			  .drop = SQL_DROP_##sym,                                                                       \
+			  .bring = SQL_BRING_##sym },
 #include "backends/metadata/tables.tbl.h"
 #undef TABLE
 };

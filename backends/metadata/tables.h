@@ -26,6 +26,8 @@ struct meta_table {
 	enum sql_id page;	/* ?1..?keys: the last key that was seen; ?keys+1: how many; whole rows in the key's order */
 	enum sql_id insert;	/* ?1..?columns */
 	enum sql_id clear;	/* no arguments: every row */
+	enum sql_id drop;	/* ?1..?keys */
+	enum sql_id bring;	/* as insert; nothing where its place is taken */
 };
 extern const struct meta_table meta_tables[TABLE_COUNT];
 

@@ -84,6 +84,7 @@ int cli_restore(struct cli *c);
 int cli_status(struct cli *c);
 int cli_doctor(struct cli *c);
 int cli_schema_check(struct cli *c);
+int cli_tenant_move(struct cli *c);
 int cli_switch_set(struct cli *c);
 int cli_switch_list(struct cli *c);
 

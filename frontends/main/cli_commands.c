@@ -7,7 +7,7 @@ enum {
 	O_TO = 1 << 17,
 	O_SCOPE = 1 << 11, O_END = 1 << 12, O_MODE = 1 << 13, O_FLAG = 1 << 14, O_WHOSE = 1 << 15, O_DOOR = 1 << 16,
 	O_SHARE = 1 << 20, O_POOL = 1 << 21, O_LIMIT = 1 << 22, O_ROLE = 1u << 24, O_DAYS = 1u << 25, O_CONNINFO = 1u << 26, O_PLACE = 1u << 27,
-	O_ALL_SHARDS = 1u << 28, O_ALWAYS = 1u << 31,
+	O_ALL_SHARDS = 1u << 28, O_MOVE = 1u << 29, O_ALWAYS = 1u << 31,
 };
 
 const struct cli_option cli_options[] = {
@@ -36,6 +36,8 @@ const struct cli_option cli_options[] = {
 	{ "--after", "ID", CLI_STRING, "after", O_PAGE, "only what came after this event" },
 	{ "--limit", "N", CLI_NUMBER, "limit", O_PAGE, "at most so many" },
 	{ "--to", "KIND", CLI_STRING, "to", O_TO, "postgresql or sqlite" },
+	{ "--to", "SHARD", CLI_STRING, "to", O_MOVE, "where it goes" },
+	{ "--abandon", NULL, CLI_TRUE, "abandon", O_MOVE, "leave it where it is, and remove what was copied" },
 	{ "--verify", NULL, CLI_TRUE, "verify", O_VERIFY, "read all content and compare checksums" },
 	{ "--protocol", "P", CLI_LIST, "protocols", O_SCOPE, "webdav, ftp (ftps too), ftps, rest, web, links; also repeated" },
 	{ "--class", "C", CLI_LIST, "classes", O_SCOPE, "operations: login lookup list read write change bulk watch" },
@@ -78,6 +80,8 @@ const struct cli_command cli_commands[] = {
 	{ "tenant add", "tenant.add", "NAME", O_CASE | O_HOST | O_PLACE, "make a tenant: a namespace of its own", NULL },
 	{ "tenant list", "tenant.list", "", 0, "all tenants", NULL },
 	{ "tenant set", "tenant.set", "NAME", O_HOST | O_ABLE, "change its host names, switch it off or on", NULL },
+	{ "tenant move", "tenant.move", "NAME", O_MOVE, "take it to another shard while it is worked on; again: goes on",
+	  cli_tenant_move },
 
 	{ "user add", "user.add", "TENANT/USER", O_PASSWORD | O_OWNER, "make a user", NULL },
 	{ "user list", "user.list", "TENANT", 0, "users of a tenant", NULL },
