@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import gh  # noqa: E402
 from adminlib import ROLES, Api, Stream, reason, t, token_for  # noqa: E402
 
-OWNERS = re.compile(r'^(tenant\.(add|set)|(user|token|group)\.(?!list)|acl\.(grant|deny|revoke|inherit)'
+OWNERS = re.compile(r'^(tenant\.(add|set|move)|(user|token|group)\.(?!list)|acl\.(grant|deny|revoke|inherit)'
                     r'|operator\.(?!list|token\.list)|shard\.(?!list))')
 LOOKS = re.compile(r'(\.(list|describe|now|history|explain)|^status|^doctor|^schema\.check)$')
 
