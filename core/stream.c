@@ -37,6 +37,9 @@ struct stream_shard {
 	struct stream_later owed;
 	_Atomic uint64_t begun, done;   /* numbers of readings: the last that began, and that ended well */
 	_Atomic uint64_t trusted_until_ns;
+	/* Tenants that came here from another shard, whose last words may not have been heard; what was forgotten for all those
+	 * before is told by `settled`. */
+	_Atomic uint64_t arrivals, settled;
 };
 
 /* Shards are added while it runs; the first one's thread begins with them. */
@@ -46,14 +49,21 @@ struct stream {
 	struct stream_shard *of[SHARDS_MAX];
 };
 
-static bool is_trusted(struct stream_shard *s, uint64_t now_ns)
+static bool is_heard(const struct stream_shard *s, uint64_t now_ns)
 {
 	return now_ns <= atomic_load_explicit(&s->trusted_until_ns, memory_order_acquire);
 }
 
+static bool is_trusted(struct stream_shard *s, uint64_t now_ns)
+{
+	return is_heard(s, now_ns) &&
+	       atomic_load_explicit(&s->arrivals, memory_order_acquire) ==
+		       atomic_load_explicit(&s->settled, memory_order_acquire);
+}
+
 bool stream_ready(struct gh_core *c)
 {
-	return is_trusted(c->stream->of[0], gh_mono_ns());
+	return is_heard(c->stream->of[0], gh_mono_ns());
 }
 
 bool stream_trusted(struct gh_core *c, uint64_t tenant)
@@ -159,7 +169,8 @@ static void forget_all(struct stream_shard *s)
 static enum gh_status read_now(struct stream_shard *s)
 {
 	const uint64_t began_ns = gh_mono_ns(), until_ns = atomic_load(&s->trusted_until_ns);
-	const bool lost = began_ns > until_ns;
+	const uint64_t arrivals = atomic_load(&s->arrivals);
+	const bool lost = began_ns > until_ns || arrivals != atomic_load(&s->settled);
 	const uint64_t number = atomic_fetch_add(&s->begun, 1) + 1;
 	struct meta_call call = { .arena = s->arena, .op = "stream" };
 	enum gh_status st;
@@ -178,6 +189,7 @@ static enum gh_status read_now(struct stream_shard *s)
 	if (st != GH_OK)
 		return st;
 	atomic_store(&s->done, number);
+	atomic_store(&s->settled, arrivals);
 	/* Another reading than one that began in trust cannot give any: what it was not told of was not forgotten. */
 	atomic_store_explicit(&s->trusted_until_ns, began_ns + TRUST_MS * GH_MS_NS, memory_order_release);
 	return GH_OK;
@@ -185,7 +197,7 @@ static enum gh_status read_now(struct stream_shard *s)
 
 static bool is_lost(const struct stream_shard *s)
 {
-	return gh_mono_ns() > atomic_load(&s->trusted_until_ns);
+	return !is_heard(s, gh_mono_ns());
 }
 
 static enum gh_status shard_start(struct gh_core *c, unsigned shard);
@@ -242,6 +254,15 @@ void stream_catch_up(struct gh_core *c)
 	}
 }
 
+/* A tenant is in that shard now. One that is not listened to yet begins with forgetting. */
+static void arrived(void *arg, unsigned shard)
+{
+	struct stream *all = arg;
+
+	if (shard < atomic_load_explicit(&all->count, memory_order_acquire))
+		atomic_fetch_add(&all->of[shard]->arrivals, 1);
+}
+
 /* ---- life ---- */
 
 /* Without the first, central, nothing begins; another may be away now and come back. */
@@ -276,7 +297,10 @@ enum gh_status stream_start(struct gh_core *c)
 	if (!meta_is_shared(c->meta))
 		return GH_OK;
 	c->stream = calloc(1, sizeof(*c->stream));
-	return c->stream ? shard_start(c, 0) : GH_NOMEM;
+	if (!c->stream)
+		return GH_NOMEM;
+	meta_on_move(c->meta, arrived, c->stream);
+	return shard_start(c, 0);
 }
 
 static void shard_stop(struct stream_shard *s)
@@ -291,6 +315,8 @@ static void shard_stop(struct stream_shard *s)
 /* The first one first: it begins with others. */
 void stream_stop(struct gh_core *c)
 {
+	if (c->stream)
+		meta_on_move(c->meta, NULL, NULL);
 	for (unsigned i = 0; c->stream && i < atomic_load(&c->stream->count); i++)
 		shard_stop(c->stream->of[i]);
 }

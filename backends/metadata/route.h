@@ -67,6 +67,8 @@ struct meta_store {
 	_Atomic uint64_t fence_ns;
 	void (*back)(void *arg); /* told when a database can be reached again; under the lock */
 	void *back_arg;
+	void (*moved)(void *arg, unsigned shard); /* told when a tenant is somewhere else; under the lock */
+	void *moved_arg;
 	atomic_bool many;       /* there is more than the one database */
 	pthread_rwlock_t lock;  /* what is below, to `clock` */
 	struct seat *seat[SEATS_MAX];

@@ -84,6 +84,14 @@ void meta_on_back(struct meta_store *m, void (*fn)(void *arg), void *arg)
 		feed_bell_on_back(&s->bell, fn, arg);
 }
 
+void meta_on_move(struct meta_store *m, void (*fn)(void *arg, unsigned shard), void *arg)
+{
+	pthread_rwlock_wrlock(&m->lock);
+	m->moved = fn;
+	m->moved_arg = arg;
+	pthread_rwlock_unlock(&m->lock);
+}
+
 /* ---- gateways: in central ---- */
 
 bool meta_is_shared(struct meta_store *m)

@@ -14,6 +14,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 
+#define FIRST_EPOCH 1 /* of a tenant that never moved */
 #define LOOK_MS 250
 #define LOOK_ALONE_MS 1000
 #define OPEN_MS 1000
@@ -233,8 +234,11 @@ void route_learn(struct meta_store *m, const struct route_row *row)
 	pthread_rwlock_wrlock(&m->lock);
 	r = m->route_cap ? slot_of(m->routes, m->route_cap, row->t.id) : NULL;
 	/* an older look at central may come in late */
-	if (!r || !r->tenant || r->epoch <= row->t.route_epoch)
+	if (!r || !r->tenant || r->epoch <= row->t.route_epoch) {
+		if (m->moved && row->t.route_epoch > FIRST_EPOCH && (!r || !r->tenant || r->seat != seat))
+			m->moved(m->moved_arg, seat);
 		learn_locked(m, row->t.id, row->t.route_epoch, seat, row->step, false);
+	}
 	pthread_rwlock_unlock(&m->lock);
 }
 

@@ -2,7 +2,8 @@
 # suite: default
 """A tenant goes from one shard to another while it is worked on, at two gateways: nothing is lost, nothing is refused but
 shortly with 503, the tree is the same bytes afterwards, and so are properties, locks, limits and users; readers of the feed
-are told that their cursor has ended; a neighbour notices nothing. A move that was killed is abandoned. What makes no sense is
+are told that their cursor has ended; a neighbour notices nothing. A gateway that heard no more of the shard which a tenant has
+left shows nothing that it remembers from there. A move that was killed is abandoned. What makes no sense is
 refused in one line. The longer parts: tests/torture/move_kill.py."""
 import os
 import shutil
@@ -15,6 +16,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import gh
 import pglib
+import pgproxy
 
 t = gh.Checks()
 blobs = tempfile.mkdtemp(prefix='gh-blobs-')  # of both gateways
@@ -324,6 +326,25 @@ def equal(pg, s, other):
     s.cli('limit', 'set', 'quiet', '--files', 'none')
 
 
+def unheard(pg, s, other, proxy):
+    """The other gateway hears nothing more of the shard that a tenant leaves, and so not what was written there last."""
+    there = pg.database('west').replace('host=' + pg.dir, '')  # each gateway by its own way: PGHOST
+    s.cli('shard', 'add', 'west', '--conninfo', there)
+    s.cli('tenant', 'add', 'far', '--shard', 'west')
+    s.user('far/ann', '--owner')
+    t.eq(s.http('PUT', '/dav/f', body=b'first', user='far/ann').status, 201, 'PUT')
+    until('both serve it', lambda: other.http('GET', '/dav/f', user='far/ann').body == b'first')
+    proxy.deaf(True)
+    until('the other does not reach it', lambda: other.http('GET', '/dav/f', user='far/ann').status == 503)
+    t.eq(s.http('PUT', '/dav/f', body=b'second', user='far/ann').status, 204, 'PUT again')
+    moved(s, 'far', 'east')
+    got = []
+    until('the other serves it where it is now', lambda: got.append(other.http('GET', '/dav/f', user='far/ann')) or
+          got[-1].status == 200)
+    t.eq(got[-1].body, b'second', 'and remembers nothing from where it was')
+    proxy.deaf(False)
+
+
 def words(s):
     refused(s, ('nowhere', 'none'), 'a shard that is none', 'tenant', 'move', 'quiet', '--to', 'nowhere')
     refused(s, ('nobody',), 'a tenant that is none', 'tenant', 'move', 'nobody', '--to', 'east')
@@ -334,10 +355,16 @@ def words(s):
     s.cli('shard', 'open', 'east')
 
 
+def server(pg, host):
+    os.environ['PGHOST'] = host
+    return gh.Server(config=config(pg.conninfo))
+
+
 def main(parts):
     pg = pglib.Cluster('max_connections=200')
+    proxy = pgproxy.Proxy(pg)
     try:
-        with gh.Server(config=config(pg.conninfo)) as s, gh.Server(config=config(pg.conninfo)) as other:
+        with server(pg, pg.dir) as s, server(pg, proxy.dir) as other:
             s.cli('shard', 'add', 'east', '--conninfo', pg.database('east'))
             for name in ('busy', 'calm', 'quiet'):
                 s.cli('tenant', 'add', name, '--shard', 'main')
@@ -349,6 +376,8 @@ def main(parts):
                 under_load(pg, (s, other), ('east', 'main', 'east'))
             if 'equal' in parts:
                 equal(pg, s, other)
+            if 'unheard' in parts:
+                unheard(pg, s, other, proxy)
             if 'kill' in parts:
                 killed(pg, s, other)
             if 'abandon' in parts:
@@ -358,10 +387,11 @@ def main(parts):
             if status:
                 print(out, err)
     finally:
+        proxy.close()
         pg.close()
         shutil.rmtree(blobs, ignore_errors=True)
     return t.done()
 
 
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:] or ('load', 'equal', 'abandon')))
+    sys.exit(main(sys.argv[1:] or ('load', 'equal', 'unheard', 'abandon')))
