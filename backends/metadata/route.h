@@ -21,6 +21,7 @@
 
 #define SHARD_NAME_MAX 40
 #define SEATS_MAX 256
+#define OPENERS 4 /* threads that open what is shut */
 #define MAIN 1 /* the shard that is central's own database, always in seat 0 */
 
 /* From ROUTE_COPYING on: move.h. */
@@ -42,6 +43,7 @@ struct seat {
 	char *conninfo;
 	enum meta_shard_state state;
 	struct shard_store *_Atomic store;
+	atomic_bool taken, tried; /* an opener is at it; one was */
 	char trouble[DB_ERR_MAX];
 };
 
@@ -79,12 +81,19 @@ struct meta_store {
 	_Atomic uint64_t fresh_ns;
 	pthread_mutex_t nap;
 	pthread_cond_t wake;
-	bool stop;
-	unsigned threads;
-	pthread_t looker, opener;
+	bool stop, looks;
+	pthread_t looker, opener[OPENERS];
+	unsigned openers;
 };
 
+/* ---- route_open.c ---- */
+/* Opens what is shut, from now on. Returns when each was tried, or took longer than a start may. */
+GH_MUST_CHECK enum gh_status openers_start(struct meta_store *m);
+void openers_join(struct meta_store *m); /* stop is set; what was never started may be joined */
+
 /* ---- route_table.c ---- */
+/* For the store's own threads. true: it is over. */
+bool route_nap(struct meta_store *m, unsigned ms);
 GH_MUST_CHECK enum gh_status routes_open(struct meta_store *m, char *err); /* central is open */
 void routes_close(struct meta_store *m);
 /* Where a tenant is, its route as it was used. GH_OK; GH_DATABASE: its shard is not open; GH_BUSY: it is being moved at this
@@ -97,8 +106,6 @@ void route_learn(struct meta_store *m, const struct route_row *row);
 GH_MUST_CHECK enum gh_status routes_look(struct meta_store *m);
 struct seat *seat_of_id(struct meta_store *m, uint64_t id);     /* NULL: none */
 struct seat *seat_named(struct meta_store *m, const char *name); /* NULL: none */
-/* Opens what has not been opened. Logs what keeps it from that, once. */
-void seat_open(struct meta_store *m, struct seat *s);
 struct shard_store *seat_store(struct seat *s); /* NULL: not open */
 /* Is this database the shard of that name and identity? err: whose it is. */
 GH_MUST_CHECK enum gh_status shard_identity_check(struct shard_store *s, struct meta_call *c, const struct seat *seat,

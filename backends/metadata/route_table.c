@@ -17,7 +17,6 @@
 #define FIRST_EPOCH 1 /* of a tenant that never moved */
 #define LOOK_MS 250
 #define LOOK_ALONE_MS 1000
-#define OPEN_MS 1000
 #define FRESH_NS GH_S_NS
 #define PAGE 500
 #define ARENA (8u << 20)
@@ -79,44 +78,6 @@ enum gh_status shard_identity_check(struct shard_store *s, struct meta_call *c, 
 		snprintf(err, DB_ERR_MAX, "database %s is not this shard, nor any; nothing was written there but its schema;"
 			 " correct its conninfo, or restore the shard", s->drv->label(s->db));
 	return GH_DAMAGED;
-}
-
-static void seat_trouble(struct meta_store *m, struct seat *s, const char *text)
-{
-	bool news;
-
-	pthread_rwlock_wrlock(&m->lock);
-	news = strcmp(s->trouble, text) != 0;
-	snprintf(s->trouble, sizeof(s->trouble), "%s", text);
-	pthread_rwlock_unlock(&m->lock);
-	if (news && *text)
-		gh_log(GH_LOG_ERROR, "meta.shard_shut", "shard=%s why=\"%s\"", s->name, text);
-	else if (news)
-		gh_log(GH_LOG_INFO, "meta.shard_open", "shard=%s", s->name);
-}
-
-void seat_open(struct meta_store *m, struct seat *s)
-{
-	struct meta_config cfg = m->cfg;
-	struct meta_call call = { .arena = gh_arena_new(1 << 20), .op = "shard" };
-	struct shard_store *store = NULL;
-	char err[DB_ERR_MAX] = "out of memory", text[DB_ERR_MAX];
-
-	cfg.conninfo = s->conninfo;
-	if (call.arena && shard_open(&cfg, &store, err) == GH_OK && shard_identity_check(store, &call, s, err) != GH_OK)
-		shard_close(&store);
-	gh_arena_free(&call.arena);
-	if (!store) {
-		snprintf(text, sizeof(text), "shard %s: %.450s", s->name, err);
-		seat_trouble(m, s, text);
-		return;
-	}
-	pthread_rwlock_wrlock(&m->lock);
-	atomic_store_explicit(&s->store, store, memory_order_release);
-	feed_bell_on_back(&store->bell, m->back, m->back_arg);
-	pthread_rwlock_unlock(&m->lock);
-	atomic_store(&store->fence_ns, atomic_load(&m->fence_ns));
-	seat_trouble(m, s, "");
 }
 
 static void seat_free(struct seat **sp)
@@ -447,8 +408,7 @@ static enum gh_status look(struct meta_store *m, struct gh_arena *a)
 	return st;
 }
 
-/* true: it is over. */
-static bool nap(struct meta_store *m, unsigned ms)
+bool route_nap(struct meta_store *m, unsigned ms)
 {
 	struct timespec until;
 	bool stop;
@@ -471,28 +431,11 @@ static void *looker_main(void *arg)
 	struct gh_arena *a = gh_arena_new(ARENA);
 
 	pthread_setname_np(pthread_self(), "routes");
-	while (a && !nap(m, atomic_load(&m->many) ? LOOK_MS : LOOK_ALONE_MS)) {
+	while (a && !route_nap(m, atomic_load(&m->many) ? LOOK_MS : LOOK_ALONE_MS)) {
 		(void)look(m, a); /* the driver has said why */
 		gh_arena_reset(a);
 	}
 	gh_arena_free(&a);
-	return NULL;
-}
-
-static void open_all(struct meta_store *m)
-{
-	for (unsigned i = 0; i < atomic_load(&m->seat_count); i++)
-		if (!seat_store(m->seat[i]))
-			seat_open(m, m->seat[i]);
-}
-
-static void *opener_main(void *arg)
-{
-	struct meta_store *m = arg;
-
-	pthread_setname_np(pthread_self(), "shards");
-	while (!nap(m, OPEN_MS))
-		open_all(m);
 	return NULL;
 }
 
@@ -512,11 +455,8 @@ static enum gh_status threads_start(struct meta_store *m)
 {
 	if (pthread_create(&m->looker, NULL, looker_main, m))
 		return GH_NOMEM;
-	m->threads++;
-	if (pthread_create(&m->opener, NULL, opener_main, m))
-		return GH_NOMEM;
-	m->threads++;
-	return GH_OK;
+	m->looks = true;
+	return openers_start(m);
 }
 
 /* A database that is a shard of others is no place to begin from. */
@@ -561,8 +501,6 @@ enum gh_status routes_open(struct meta_store *m, char *err)
 		snprintf(err, DB_ERR_MAX, "metadata database %s does not tell where tenants are: %s",
 			 m->central->drv->label(m->central->db), gh_status_text(st));
 	gh_arena_free(&call.arena);
-	if (st == GH_OK)
-		open_all(m);
 	return st == GH_OK ? threads_start(m) : st;
 }
 
@@ -572,10 +510,9 @@ void routes_close(struct meta_store *m)
 	m->stop = true;
 	pthread_cond_broadcast(&m->wake);
 	pthread_mutex_unlock(&m->nap);
-	if (m->threads > 0)
+	if (m->looks)
 		pthread_join(m->looker, NULL);
-	if (m->threads > 1)
-		pthread_join(m->opener, NULL);
+	openers_join(m);
 	for (unsigned i = 0; i < atomic_load(&m->seat_count); i++)
 		seat_free(&m->seat[i]);
 	free(m->routes);

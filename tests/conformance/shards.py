@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # suite: default
 """Central and shards: databases become shards and are listed, drained and opened; tenants are spread over them, have unique
-names over all, and work at every door; a shard that is away is noticed by its own tenants only, and they come back by
-themselves; a second gateway finds tenants where the first has put them; databases that are not the shard that they should be,
+names over all, and work at every door; a shard that is away, or says nothing, is noticed by its own tenants only, and
+they come back by themselves; a second gateway finds tenants where the first has put them; databases that are not the shard that they should be,
 that are half migrated or do not let us in are refused in one line that names the shard."""
 import os
 import shutil
@@ -13,6 +13,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import gh
 import pglib
+import pgproxy
 
 t = gh.Checks()
 
@@ -149,6 +150,28 @@ def away(s, far):
     t.eq(get(s, 'three'), b'three', 'nothing is lost')
 
 
+def mute(s, pg, far, proxy):
+    """A shard that takes connections and says nothing: no start waits for it, nor does another shard that comes back."""
+    pg.database('mute')
+    s.cli('shard', 'add', 'mute', '--conninfo', proxy.conninfo('mute'))
+    tenant(s, 'five', '--shard', 'mute')
+    proxy.rule = lambda m: pgproxy.STALL if m.forth else None
+    far.stop()
+    began = time.monotonic()
+    with gh.Server(config=config(s.central).replace('connect_timeout: 2s', 'connect_timeout: 30s')) as other:
+        t.ok(time.monotonic() - began < 10 * gh.SLOW, 'a start does not wait for it')
+        t.eq(get(other, 'one'), b'one', 'others are served')
+        t.among(put(other, 'five'), (503, 504), 'its own are refused')
+        far.start()
+        until('a shard that is back does not wait for it either', lambda: put(other, 'two') in (201, 204))
+        t.ok(time.monotonic() - began < 25 * gh.SLOW, 'all that before it has been given up')
+        proxy.rule = None
+        proxy.deaf(True)
+        proxy.deaf(False)
+        until('it is opened when it speaks', lambda: put(other, 'five') in (201, 204))
+    until('and serves again', lambda: put(s, 'five') in (201, 204) and put(s, 'two') in (201, 204))
+
+
 def schemas(s, pg):
     status, out, err = s.run('schema', 'check', '--all-shards')
     t.eq((status, out.strip()), (0, 'no differences'), 'all schemas are this program\'s')
@@ -202,6 +225,7 @@ def wrong(s, pg, far):
 
 def main():
     pg, far = pglib.Cluster(), pglib.Cluster()
+    proxy = pgproxy.Proxy(pg)
     try:
         with gh.Server(config=config(pg.conninfo)) as s:
             s.central = pg.conninfo
@@ -210,6 +234,7 @@ def main():
             work(s)
             another(s, pg.conninfo)
             away(s, far)
+            mute(s, pg, far, proxy)
             schemas(s, pg)
             wrong(s, pg, far)
             status, out, err = s.run('fsck')
@@ -217,6 +242,7 @@ def main():
             if status:
                 print(out, err)
     finally:
+        proxy.close()
         far.close()
         pg.close()
         shutil.rmtree(blobs, ignore_errors=True)
