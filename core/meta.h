@@ -500,7 +500,8 @@ GH_MUST_CHECK enum gh_status meta_blobs(struct meta_store *m, struct meta_call *
  * entries and locks, giving references back. *ret_left: is there more? */
 GH_MUST_CHECK enum gh_status meta_trash_step(struct meta_store *m, struct meta_call *c, unsigned limit, bool *ret_left);
 GH_MUST_CHECK enum gh_status meta_locks_expire(struct meta_store *m, struct meta_call *c);
-/* Folds the ledger and drops events made before that time. */
+/* Folds the ledger and drops events made before that time. GH_DEADLINE: the next call goes on where this one stopped. One caller
+ * at a time. */
 GH_MUST_CHECK enum gh_status meta_events_fold(struct meta_store *m, struct meta_call *c, int64_t drop_before_us);
 /* Tree, sums, references, orphans, schema: reports each finding. */
 GH_MUST_CHECK enum gh_status meta_check(struct meta_store *m, struct meta_call *c, meta_finding_fn *fn, void *arg);

@@ -417,9 +417,15 @@ enum gh_status meta_events_fold(struct meta_store *m, struct meta_call *c, int64
 {
 	enum gh_status st = GH_DATABASE;
 
-	EACH_STORE(m, i, s)
-		join(&st, shard_events_fold(s, c, drop_before_us));
-	return st;
+	bool late = false;
+
+	EACH_STORE(m, i, s) {
+		const enum gh_status one = shard_events_fold(s, c, drop_before_us);
+
+		late |= one == GH_DEADLINE;
+		join(&st, one);
+	}
+	return late ? GH_DEADLINE : st;
 }
 
 void meta_quiet(struct meta_store *m)

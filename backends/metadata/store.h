@@ -77,6 +77,7 @@ struct shard_store {
 	struct commit_ahead ahead;
 	struct commit_queue queue;
 	struct feed_bell bell;
+	uint64_t fold_after; /* upkeep's: the tenant at which it ran out of time; 0 = it has been round */
 	_Atomic uint64_t fence_ns; /* batches may be committed until then */
 };
 

@@ -3,6 +3,7 @@
  */
 #include "backends/metadata/store.h"
 
+#include "core/base/clock.h"
 #include "core/base/id.h"
 
 /* One statement as a job. */
@@ -245,32 +246,59 @@ static enum gh_status drop_run(struct db_conn *c, void *arg, int64_t now_us)
 	return st;
 }
 
+/* Is there a row? A job has every other writer wait, and of thousands of tenants few have done anything since the last one. */
+static enum gh_status is_due(struct shard_store *m, struct meta_call *c, enum sql_id sql, const uint64_t *values,
+			     unsigned count, bool *ret)
+{
+	struct query q;
+	enum gh_status st = query_open(&q, m, c);
+
+	if (st == GH_OK)
+		st = query_prepare(&q, sql);
+	for (unsigned i = 0; st == GH_OK && i < count; i++)
+		db_bind_u64(q.stmt, i + 1, values[i]);
+	if (st == GH_OK)
+		st = m->drv->step(q.stmt);
+	*ret = st == GH_OK;
+	query_close(&q);
+	return st == GH_END ? GH_OK : st;
+}
+
 static enum gh_status fold_tenant(struct shard_store *m, struct meta_call *c, uint64_t tenant, int64_t drop_before_us)
 {
 	struct drop drop = { tenant, drop_before_us, 0 };
-	enum gh_status st = commit_job(m, c, fold_run, &tenant);
+	const uint64_t old[] = { tenant, (uint64_t)drop_before_us, id_at_us(drop_before_us) };
+	bool due = true;
+	enum gh_status st = tenant == HOUSE ? GH_OK : is_due(m, c, SQL_USAGE_FOLD_DUE, &tenant, 1, &due);
 
-	do {
-		if (st == GH_OK)
-			st = commit_job(m, c, drop_run, &drop);
-	} while (st == GH_OK && drop.changed);
+	if (st == GH_OK && due)
+		st = commit_job(m, c, fold_run, &tenant);
+	if (st == GH_OK)
+		st = is_due(m, c, SQL_FEED_LAST_DROP, old, 3, &due);
+	while (st == GH_OK && due) {
+		st = commit_job(m, c, drop_run, &drop);
+		due = drop.changed;
+	}
 	return st;
 }
 
 enum gh_status shard_events_fold(struct shard_store *m, struct meta_call *c, int64_t drop_before_us)
 {
 	struct meta_tenant *t = NULL;
-	uint64_t after = 0;
 	unsigned count = 1;
-	enum gh_status st = fold_tenant(m, c, HOUSE, drop_before_us);
+	enum gh_status st = m->fold_after ? GH_OK : fold_tenant(m, c, HOUSE, drop_before_us);
 
 	while (st == GH_OK && count) {
-		st = shard_tenants(m, c, after, 100, &t, &count);
+		st = shard_tenants(m, c, m->fold_after, 100, &t, &count);
 		for (unsigned i = 0; st == GH_OK && i < count; i++) {
-			after = t[i].id;
-			st = fold_tenant(m, c, after, drop_before_us);
+			st = c->deadline_ns && gh_mono_ns() > c->deadline_ns ? GH_DEADLINE :
+									       fold_tenant(m, c, t[i].id, drop_before_us);
+			if (st == GH_OK)
+				m->fold_after = t[i].id;
 		}
 	}
+	if (st != GH_DEADLINE)
+		m->fold_after = 0;
 	return st;
 }
 

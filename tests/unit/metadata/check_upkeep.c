@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "core/base/metrics.h"
 #include "tests/unit/metadata/help.h"
 
 static struct fix f;
@@ -317,6 +318,42 @@ START_TEST(an_operation_that_commits_after_the_fold_has_passed_its_id_counts_onc
 }
 END_TEST
 
+START_TEST(where_nothing_has_happened_a_fold_writes_nothing)
+{
+	int64_t groups;
+
+	for (unsigned i = 0; i < 10; i++)
+		file_make(&f, ROOT, gh_printf(f.a, "f%u", i), i);
+	OK(meta_events_fold(f.m, &f.call, 0));
+	groups = gh_metric_get(GH_M_COMMIT_GROUPS, 0);
+	OK(meta_events_fold(f.m, &f.call, 0));
+	ck_assert_int_le(gh_metric_get(GH_M_COMMIT_GROUPS, 0), groups + 1); /* the house's own */
+	file_make(&f, ROOT, "more", 5);
+	groups = gh_metric_get(GH_M_COMMIT_GROUPS, 0);
+	OK(meta_events_fold(f.m, &f.call, 0));
+	ck_assert_int_ge(gh_metric_get(GH_M_COMMIT_GROUPS, 0), groups + 2);
+	usage_is(50, 11);
+}
+END_TEST
+
+START_TEST(a_fold_that_is_out_of_time_goes_on_with_the_next)
+{
+	struct meta_call late = { .arena = f.a, .op = "fold", .deadline_ns = 1 };
+	struct meta_event *e;
+	unsigned n;
+
+	file_make(&f, ROOT, "a", 5);
+	file_make(&f, ROOT, "b", 5);
+	IS(GH_DEADLINE, meta_events_fold(f.m, &late, gh_real_us() + GH_S_US));
+	OK(meta_events(f.m, &f.call, TENANT, 0, 100, &e, &n));
+	ck_assert_uint_eq(n, 3);
+	OK(meta_events_fold(f.m, &f.call, gh_real_us() + GH_S_US));
+	OK(meta_events(f.m, &f.call, TENANT, 0, 100, &e, &n));
+	ck_assert_uint_eq(n, 1);
+	usage_is(10, 2);
+}
+END_TEST
+
 static atomic_bool folding;
 
 static void *fold_on(void *arg)
@@ -501,6 +538,8 @@ int main(void)
 	tcase_add_test(t, an_empty_trash_costs_nothing);
 	tcase_add_test(t, the_fold_changes_no_sum_and_drops_only_what_is_old);
 	tcase_add_test(t, an_operation_that_commits_after_the_fold_has_passed_its_id_counts_once);
+	tcase_add_test(t, where_nothing_has_happened_a_fold_writes_nothing);
+	tcase_add_test(t, a_fold_that_is_out_of_time_goes_on_with_the_next);
 	tcase_add_test(t, folding_while_others_commit_counts_everything_once);
 	tcase_add_test(t, events_tell_who_did_what_oldest_first_for_one_tenant_or_all);
 	tcase_add_test(t, the_id_floor_is_the_highest_of_all_ids);
