@@ -127,6 +127,7 @@ enum gh_status gh_core_new(const struct gh_core_config *cfg, struct gh_core **re
 	c->blobs = cfg->blobs;
 	pthread_rwlock_init(&c->trash_lock, NULL);
 	pthread_mutex_init(&c->change_lock, NULL);
+	pthread_mutex_init(&c->load_lock, NULL);
 	enum gh_status st = build(c, err);
 	if (st == GH_OK)
 		st = tenants_load(c);
@@ -212,6 +213,7 @@ void gh_core_free(struct gh_core **cp)
 	operators_free(&c->operators);
 	pthread_rwlock_destroy(&c->trash_lock);
 	pthread_mutex_destroy(&c->change_lock);
+	pthread_mutex_destroy(&c->load_lock);
 	free(c);
 	*cp = NULL;
 }

@@ -55,6 +55,8 @@ struct gh_core {
 	/* Administrators' changes read, decide and commit one after another in this process: none starves another. What
 	 * changes outside of it still makes them go round. */
 	pthread_mutex_t change_lock;
+	pthread_mutex_t load_lock; /* of tenants_load_since: one reads all tenants for all streams that ask */
+	uint64_t loaded_from_ns;   /* when the last that was through began; under load_lock */
 	atomic_uint pending; /* requests and jobs that have not come home */
 	atomic_bool checking; /* fsck runs */
 	atomic_bool stopping;

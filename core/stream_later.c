@@ -212,7 +212,7 @@ static enum gh_status everything_do(struct gh_core *c, struct stream_later *l)
 	enum gh_status st;
 
 	tenants_each(c, drop_snapshots, c);
-	st = tenants_load(c);
+	st = tenants_load_since(c, gh_mono_ns());
 	if (st != GH_OK)
 		return st;
 	*l = (struct stream_later){ .switches = true, .shares = true, .limits = true, .operators = true };

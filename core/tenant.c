@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/base/clock.h"
 #include "core/base/hash.h"
 #include "core/base/rcu.h"
 #include "core/house.h"
@@ -253,7 +254,7 @@ enum gh_status tenants_load(struct gh_core *c)
 		struct meta_call call = { .arena = a, .op = "tenants" };
 		struct meta_tenant *rows, *row;
 		struct tenant *t;
-		st = meta_tenants(c->meta, &call, after, 500, &rows, &count);
+		st = atomic_load(&c->stopping) ? GH_DRAINING : meta_tenants(c->meta, &call, after, 500, &rows, &count);
 		for (unsigned i = 0; st == GH_OK && i < count; i++) {
 			row = &rows[i];
 			after = row->id;
@@ -261,6 +262,22 @@ enum gh_status tenants_load(struct gh_core *c)
 		}
 		gh_arena_free(&a);
 	}
+	return st;
+}
+
+enum gh_status tenants_load_since(struct gh_core *c, uint64_t asked_ns)
+{
+	enum gh_status st = GH_OK;
+
+	pthread_mutex_lock(&c->load_lock);
+	if (c->loaded_from_ns <= asked_ns) {
+		const uint64_t began_ns = gh_mono_ns();
+
+		st = tenants_load(c);
+		if (st == GH_OK)
+			c->loaded_from_ns = began_ns;
+	}
+	pthread_mutex_unlock(&c->load_lock);
 	return st;
 }
 

@@ -81,8 +81,10 @@ GH_MUST_CHECK enum gh_status tenant_refresh(struct gh_core *c, const struct meta
 struct tenant *tenant_by_id(struct gh_core *c, uint64_t id); /* memory only, as tenant_find */
 /* It only rises. */
 void tenant_raise_tree_gen(struct tenant *t, uint64_t to);
-/* Reads all tenants' rows (host names) at start. */
+/* Reads all tenants' rows (host names) at start. GH_DRAINING: the core ends. */
 GH_MUST_CHECK enum gh_status tenants_load(struct gh_core *c);
+/* As tenants_load, unless another thread's that began later than asked_ns (monotonic) has been through meanwhile. */
+GH_MUST_CHECK enum gh_status tenants_load_since(struct gh_core *c, uint64_t asked_ns);
 void tenants_each(struct gh_core *c, void (*fn)(struct tenant *t, void *arg), void *arg);
 
 /* may_block false: the published snapshot without a reference (valid until the caller's pass ends) or GH_AGAIN.
