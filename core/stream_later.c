@@ -200,18 +200,17 @@ static enum gh_status tenant_read(struct gh_core *c, struct gh_arena *a, uint64_
 
 static void drop_snapshots(struct tenant *t, void *arg)
 {
-	struct gh_core *c = arg;
-
+	(void)arg;
 	tenant_drop_locks(t);
 	tenant_drop_rights(t);
-	people_drop_tenant(c->people, t->id);
 }
 
 static enum gh_status everything_do(struct gh_core *c, struct stream_later *l)
 {
 	enum gh_status st;
 
-	tenants_each(c, drop_snapshots, c);
+	tenants_each(c, drop_snapshots, NULL);
+	people_drop_all(c->people);
 	st = tenants_load_since(c, gh_mono_ns());
 	if (st != GH_OK)
 		return st;

@@ -161,7 +161,8 @@ bool credcache_get(struct credcache *c, uint64_t tenant, const char *user_key, c
 	return found;
 }
 
-static void drop(struct credcache *c, uint64_t tenant, const uint64_t *user)
+/* NULL: of every tenant, of every user. */
+static void drop(struct credcache *c, const uint64_t *tenant, const uint64_t *user)
 {
 	atomic_fetch_add(&c->drops, 1);
 	for (unsigned stripe = 0; stripe < STRIPES; stripe++) {
@@ -170,7 +171,7 @@ static void drop(struct credcache *c, uint64_t tenant, const uint64_t *user)
 			for (unsigned i = 0; i < WAYS; i++) {
 				struct slot *s = &c->slots[(size_t)set * WAYS + i];
 
-				if (s->tenant == tenant && (!user || s->cred.user == *user))
+				if ((!tenant || s->tenant == *tenant) && (!user || s->cred.user == *user))
 					*s = (struct slot){ .tenant = 0 };
 			}
 		}
@@ -180,10 +181,15 @@ static void drop(struct credcache *c, uint64_t tenant, const uint64_t *user)
 
 void credcache_drop_user(struct credcache *c, uint64_t tenant, uint64_t user)
 {
-	drop(c, tenant, &user);
+	drop(c, &tenant, &user);
 }
 
 void credcache_drop_tenant(struct credcache *c, uint64_t tenant)
 {
-	drop(c, tenant, NULL);
+	drop(c, &tenant, NULL);
+}
+
+void credcache_drop_all(struct credcache *c)
+{
+	drop(c, NULL, NULL);
 }

@@ -38,5 +38,6 @@ bool credcache_get(struct credcache *c, uint64_t tenant, const char *user_key, c
 		   struct cred *ret);
 void credcache_drop_user(struct credcache *c, uint64_t tenant, uint64_t user);
 void credcache_drop_tenant(struct credcache *c, uint64_t tenant);
+void credcache_drop_all(struct credcache *c);
 
 #endif

@@ -299,6 +299,11 @@ void people_drop_tenant(struct people *p, uint64_t tenant)
 	credcache_drop_tenant(p->cache, tenant);
 }
 
+void people_drop_all(struct people *p)
+{
+	credcache_drop_all(p->cache);
+}
+
 unsigned people_forgive(struct people *p, uint64_t tenant, const char *user_key)
 {
 	unsigned forgotten;

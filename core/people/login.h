@@ -74,6 +74,7 @@ struct people_proof people_password_proof(const char *hash);
  * cache, so not for loops in a hurry. */
 void people_drop_user(struct people *p, uint64_t tenant, uint64_t user);
 void people_drop_tenant(struct people *p, uint64_t tenant);
+void people_drop_all(struct people *p); /* one scan, however many tenants there are */
 /* Administrator: forgives a user's failed logins (user_key NULL: everybody's in the tenant). How many were forgotten.
  */
 unsigned people_forgive(struct people *p, uint64_t tenant, const char *user_key);

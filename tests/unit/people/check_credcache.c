@@ -91,6 +91,8 @@ START_TEST(dropping_a_user_drops_all_its_entries_and_nobody_elses)
 	credcache_drop_tenant(cache, T);
 	ck_assert_uint_eq(get(T, "bob", "pw"), 0);
 	ck_assert_uint_eq(get(T + 1, "ann", "pw"), 7);
+	credcache_drop_all(cache);
+	ck_assert_uint_eq(get(T + 1, "ann", "pw"), 0);
 }
 END_TEST
 
