@@ -247,13 +247,30 @@ static enum gh_status local_space(struct blob_backend *be, struct blob_space *re
 	return GH_OK;
 }
 
+static enum gh_status mark_read(struct blob_backend *be, char ret[BLOB_MARK_BYTES])
+{
+	const int fd = beneath_open(be->root, "installation", O_RDONLY | O_NONBLOCK, 0);
+	ssize_t n;
+
+	ret[0] = '\0';
+	if (fd < 0)
+		return errno == ENOENT ? GH_OK : gh_status_of_errno(errno);
+	n = read(fd, ret, BLOB_MARK_BYTES - 1);
+	close(fd);
+	if (n < 0)
+		return gh_status_of_errno(errno);
+	ret[n] = '\0';
+	ret[strcspn(ret, "\r\n")] = '\0';
+	return GH_OK;
+}
+
 static enum gh_status mark_write(struct blob_backend *be, const char *want)
 {
-	const int fd = beneath_open(be->root, "installation", O_WRONLY | O_CREAT | O_EXCL, 0600);
+	const int fd = beneath_open(be->root, "installation", O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	enum gh_status st = GH_OK;
 
 	if (fd < 0)
-		return errno == EEXIST ? GH_OK : gh_status_of_errno(errno);
+		return gh_status_of_errno(errno);
 	if (write(fd, want, strlen(want)) != (ssize_t)strlen(want) || be->sync_data(fd) < 0 || be->sync_folder(be->root) < 0) {
 		st = gh_status_of_errno(errno);
 		unlinkat(be->root, "installation", 0);
@@ -262,22 +279,15 @@ static enum gh_status mark_write(struct blob_backend *be, const char *want)
 	return st;
 }
 
+/* Whoever marks is alone (core/installation.c), but may have been cut short: a file with nothing in it is no mark. */
 static enum gh_status local_mark(struct blob_backend *be, const char *want, char ret[BLOB_MARK_BYTES])
 {
-	const enum gh_status st = want ? mark_write(be, want) : GH_OK;
-	const int fd = st ? -1 : beneath_open(be->root, "installation", O_RDONLY | O_NONBLOCK, 0);
-	ssize_t n;
+	enum gh_status st = mark_read(be, ret);
 
-	ret[0] = '\0';
-	if (st || fd < 0)
-		return st ? st : errno == ENOENT ? GH_OK : gh_status_of_errno(errno);
-	n = read(fd, ret, BLOB_MARK_BYTES - 1);
-	close(fd);
-	if (n < 0)
-		return gh_status_of_errno(errno);
-	ret[n] = '\0';
-	ret[strcspn(ret, "\r\n")] = '\0';
-	return GH_OK;
+	if (st || !want || *ret)
+		return st;
+	st = mark_write(be, want);
+	return st ? st : mark_read(be, ret);
 }
 
 const struct blob_ops blob_ops_local = {
