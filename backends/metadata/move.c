@@ -108,17 +108,13 @@ static enum gh_status row_step(struct mover *v, struct route_row row, enum route
 
 enum gh_status move_is_coming_in(struct db_conn *c, uint64_t tenant, uint64_t epoch)
 {
-	struct db_stmt *s;
-	enum gh_status st = c->drv->prepare(c, SQL_TENANT_STATE, &s);
+	int64_t state;
+	uint64_t there;
+	const enum gh_status st = tenant_state_in(c, tenant, &state, &there);
 
-	if (st != GH_OK)
-		return st;
-	db_bind_u64(s, 1, tenant);
-	st = c->drv->step(s);
-	if (st == GH_OK && (db_i64(s, 0) != TENANT_ELSEWHERE || db_u64(s, 1) != epoch))
-		st = GH_STALE;
-	c->drv->reset(s);
-	return st == GH_END ? GH_STALE : st;
+	if (st == GH_OK && state == TENANT_ELSEWHERE && there == epoch)
+		return GH_OK;
+	return st == GH_OK || st == GH_NOTFOUND ? GH_STALE : st;
 }
 
 struct turn {
@@ -130,23 +126,13 @@ static enum gh_status turn_run(struct db_conn *c, void *arg, int64_t now_us)
 {
 	const struct turn *t = arg;
 	const struct db_value v[] = { V_I64(t->tenant), V_I64(t->to), V_I64(t->epoch) };
-	struct db_stmt *s;
-	int64_t state = 0;
-	uint64_t epoch = 0;
-	enum gh_status st = c->drv->prepare(c, SQL_TENANT_STATE, &s);
+	int64_t state;
+	uint64_t epoch;
+	const enum gh_status st = tenant_state_in(c, t->tenant, &state, &epoch);
 
 	(void)now_us;
 	if (st != GH_OK)
 		return st;
-	db_bind_u64(s, 1, t->tenant);
-	st = c->drv->step(s);
-	if (st == GH_OK) {
-		state = db_i64(s, 0);
-		epoch = db_u64(s, 1);
-	}
-	c->drv->reset(s);
-	if (st != GH_OK)
-		return st == GH_END ? GH_NOTFOUND : st;
 	if (epoch != t->epoch || (state > (int64_t)t->from && state != (int64_t)t->to))
 		return GH_STALE;
 	return state == (int64_t)t->to ? GH_OK : job_statement(c, SQL_TENANT_STATE_PUT, v, 3);
@@ -173,7 +159,7 @@ static enum gh_status coming_run(struct db_conn *c, void *arg, int64_t now_us)
 				      V_I64(t->trash),	V_I64(t->tree_gen),   V_I64(t->rights_epoch),
 				      V_I64(k->epoch) };
 	int64_t state;
-	enum gh_status st = tenant_state_in(c, t->id, &state);
+	enum gh_status st = tenant_state_in(c, t->id, &state, NULL);
 
 	(void)now_us;
 	if (st == GH_OK && state != TENANT_ELSEWHERE)

@@ -149,7 +149,7 @@ static enum gh_status lease_run(struct db_conn *c, void *arg, int64_t now_us)
 	struct meta_quota_books books;
 	struct meta_quota_grant grant = { 0 };
 	int64_t state = 0;
-	enum gh_status st = tenant_state_in(c, a->tenant, &state);
+	enum gh_status st = tenant_state_in(c, a->tenant, &state, NULL);
 
 	if (st == GH_OK && state > 1) /* nobody may change it here */
 		st = GH_STALE;

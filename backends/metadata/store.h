@@ -130,8 +130,8 @@ GH_MUST_CHECK enum gh_status commit_job(struct shard_store *m, struct meta_call 
 
 /* ---- upkeep.c ---- */
 db_job_fn fold_run; /* arg: uint64_t *, the tenant */
-/* In a job: the tenant's state here (route.h). GH_NOTFOUND. */
-GH_MUST_CHECK enum gh_status tenant_state_in(struct db_conn *c, uint64_t tenant, int64_t *ret);
+/* In a job: the tenant's state here (route.h), and its route epoch if ret_epoch is not NULL. GH_NOTFOUND. */
+GH_MUST_CHECK enum gh_status tenant_state_in(struct db_conn *c, uint64_t tenant, int64_t *ret, uint64_t *ret_epoch);
 
 /* ---- plan.c ---- */
 struct plan {

@@ -160,7 +160,7 @@ static enum gh_status fold_owned(struct db_conn *c, uint64_t tenant)
 	return st;
 }
 
-enum gh_status tenant_state_in(struct db_conn *c, uint64_t tenant, int64_t *ret)
+enum gh_status tenant_state_in(struct db_conn *c, uint64_t tenant, int64_t *ret, uint64_t *ret_epoch)
 {
 	struct db_stmt *s;
 	enum gh_status st = c->drv->prepare(c, SQL_TENANT_STATE, &s);
@@ -169,8 +169,11 @@ enum gh_status tenant_state_in(struct db_conn *c, uint64_t tenant, int64_t *ret)
 		return st;
 	db_bind_u64(s, 1, tenant);
 	st = c->drv->step(s);
-	if (st == GH_OK)
+	if (st == GH_OK) {
 		*ret = db_i64(s, 0);
+		if (ret_epoch)
+			*ret_epoch = db_u64(s, 1);
+	}
 	c->drv->reset(s);
 	return st == GH_END ? GH_NOTFOUND : st;
 }
@@ -183,7 +186,7 @@ enum gh_status fold_run(struct db_conn *c, void *arg, int64_t now_us)
 	uint64_t tenant = *(const uint64_t *)arg, last;
 	struct db_stmt *s;
 	int64_t state = 0;
-	enum gh_status st = tenant == HOUSE ? GH_OK : tenant_state_in(c, tenant, &state);
+	enum gh_status st = tenant == HOUSE ? GH_OK : tenant_state_in(c, tenant, &state, NULL);
 
 	(void)now_us;
 	if (st == GH_NOTFOUND || state != 0) /* gone, or being copied as it is */
@@ -233,7 +236,7 @@ static enum gh_status drop_run(struct db_conn *c, void *arg, int64_t now_us)
 	const uint64_t then = id_at_us(d->before_us);
 	struct simple del = { SQL_EVENTS_DROP, { I64(d->tenant), I64(d->before_us), I64(then) }, 3, 0 };
 	int64_t state = 0;
-	enum gh_status st = d->tenant == HOUSE ? GH_OK : tenant_state_in(c, d->tenant, &state);
+	enum gh_status st = d->tenant == HOUSE ? GH_OK : tenant_state_in(c, d->tenant, &state, NULL);
 
 	d->changed = 0;
 	if (st == GH_NOTFOUND || state != 0) /* gone, or being copied as it is */
