@@ -406,7 +406,7 @@ void meta_wait_end(struct meta_store *m);
 void meta_on_back(struct meta_store *m, void (*fn)(void *arg), void *arg);
 /* fn is called when a tenant is found to have moved to another shard (its index), before meta_shard_of says so: what was said
  * last where it was may not have been heard, so what is remembered of it holds no more. On any thread that has asked for
- * something, under a lock: it may not block, nor call the store. Set before the first thread asks. */
+ * something, under a lock: it may not block, nor call the store. NULL: nobody any more; then none is under way either. */
 void meta_on_move(struct meta_store *m, void (*fn)(void *arg, unsigned shard), void *arg);
 
 /* Documents of one kind, by id. limit at most 1000. */

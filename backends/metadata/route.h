@@ -8,8 +8,9 @@
  * Readings are as good as the last look at central, four times a second; where that is more than a second ago the shard is
  * asked first whether the tenant is still there.
  *
- * route_table.c: seats, routes, looking; move.c: a tenant goes to another; route_tenant.c: a tenant's row is made or changed; route_all.c: calls over all;
- * route_admin.c: shards come and are drained; route.c: the calls about one tenant.
+ * route_table.c: seats, routes, looking; route_open.c: databases are opened; route_tenant.c: a tenant's row is made or changed;
+ * move.c: a tenant goes to another shard; route_all.c: calls over all; route_admin.c: shards come and are drained;
+ * route.c: the calls about one tenant.
  */
 #ifndef GH_BACKENDS_METADATA_ROUTE_H
 #define GH_BACKENDS_METADATA_ROUTE_H

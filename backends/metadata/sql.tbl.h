@@ -264,12 +264,12 @@ X(BLOB_CLAIM, SQL_TENANT,
 X(BLOB_MARK_DAMAGED, SQL_TENANT, "UPDATE blob SET damaged = 1 WHERE tenant = ?1 AND id = ?2 AND damaged = 0 AND" AT_HOME("?1"))
 X(LOCKS_EXPIRE, SQL_GLOBAL | SQL_SCANS, "DELETE FROM locks WHERE expires_us <= ?1 AND" AT_HOME("locks.tenant"))
 X(EVENT_LAST, SQL_TENANT, "SELECT op FROM event WHERE tenant = ?1 ORDER BY op DESC LIMIT 1")
-/* ?2: fold up to there. The late ones come with it. */
 /* Is there anything that its totals do not have yet? */
 X(USAGE_FOLD_DUE, SQL_TENANT,
   "SELECT 1 FROM usage_total u WHERE u.tenant = ?1 AND (EXISTS (SELECT 1 FROM event e WHERE e.tenant = ?1 AND e.op > u.folded)"
   " OR EXISTS (SELECT 1 FROM event e WHERE e.tenant = ?1 AND e.late = 1)"
   " OR EXISTS (SELECT 1 FROM usage_change c WHERE c.tenant = ?1))")
+/* ?2: fold up to there. The late ones come with it. */
 X(USAGE_FOLD, SQL_TENANT,
   "UPDATE usage_total SET"
   " bytes = bytes + (SELECT CAST(coalesce(sum(e.bytes), 0) AS bigint) FROM event e WHERE e.tenant = ?1"

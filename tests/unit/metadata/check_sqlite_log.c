@@ -60,7 +60,7 @@ static sqlite3 *opened(void)
 
 static void setup(void)
 {
-	snprintf(dir, sizeof(dir), "%s", "/tmp/gatehouse-check-XXXXXX");
+	snprintf(dir, sizeof(dir), "%s/gh-log-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/meta.db", dir);
 	full = false;
