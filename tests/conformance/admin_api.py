@@ -220,7 +220,7 @@ class Flood:
             for _ in range(200):
                 c = socket.create_connection(self.s.address(door), timeout=5)
                 self.held.append(c)
-            self.held[-1].settimeout(10 * gh.SLOW)  # a busy machine takes its time to refuse two hundred
+            self.held[-1].settimeout(5 * gh.SLOW)  # a busy machine takes its time to refuse two hundred
             try:
                 refused = self.held[-1].recv(100) == b''
             except TimeoutError:
