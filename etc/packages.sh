@@ -2,14 +2,14 @@
 # Names are Debian's (bookworm, trixie) and Ubuntu's. need COMMAND-OR-HEADER is what is looked for elsewhere.
 
 # shellcheck shell=sh disable=SC2034
-packages_build="build-essential autoconf automake pkg-config libmicrohttpd-dev libevent-dev libsqlite3-dev libpq-dev liburcu-dev
+packages_build="build-essential autoconf automake pkg-config libmicrohttpd-dev libevent-dev libsqlite3-dev libpq-dev libmemcached-dev liburcu-dev
 libutf8proc-dev libyaml-dev libxml2-dev libjansson-dev libargon2-dev libssl-dev"
 
 # npm fetches the modules of the web console. A Node that is not the distribution's own has it with it.
 command -v npm >/dev/null 2>&1 || packages_build="$packages_build nodejs npm"
 
 # unit tests, sanitizers, real clients, a browser for the console
-packages_test="check postgresql haproxy fonts-dejavu-core python3 curl litmus cadaver lftp rclone util-linux binutils mandoc"
+packages_test="check postgresql memcached haproxy fonts-dejavu-core python3 curl litmus cadaver lftp rclone util-linux binutils mandoc"
 
 # Ubuntu has Chromium as a snap only; there the console's test skips, if no other of its kind is installed.
 grep -qs '^ID=ubuntu' /etc/os-release || packages_test="$packages_test chromium"
@@ -18,7 +18,7 @@ grep -qs '^ID=ubuntu' /etc/os-release || packages_test="$packages_test chromium"
 packages_all="clang nginx-light apache2-utils shellcheck"
 
 # What the packages give, for systems without apt: pkg-config modules and commands.
-modules_build="libmicrohttpd libevent_core sqlite3 libpq liburcu-qsbr liburcu-cds libutf8proc yaml-0.1 libxml-2.0 jansson libargon2 libcrypto"
+modules_build="libmicrohttpd libevent_core sqlite3 libpq libmemcached liburcu-qsbr liburcu-cds libutf8proc yaml-0.1 libxml-2.0 jansson libargon2 libcrypto"
 commands_build="make autoreconf automake pkg-config"
 
 # packages_missing NAME...: those that dpkg does not have installed.

@@ -15,7 +15,7 @@ X(DEADLINES, "deadlines_total", COUNTER, "phase", "header body total suspended i
 X(GUARD_REFUSED, "http_guard_refused_total", COUNTER, NULL, NULL, "HTTP requests that the request guard refused.")
 X(BYTES_IN, "bytes_received_total", COUNTER, "door", "internal webdav ftp rest web admin", "Content bytes received in uploads.")
 X(BYTES_OUT, "bytes_sent_total", COUNTER, "door", "internal webdav ftp rest web admin", "Content bytes sent in downloads.")
-X(LOGINS, "logins_total", COUNTER, "result", "cached verified failed throttled shed", "Logins by how they ended.")
+X(LOGINS, "logins_total", COUNTER, "result", "cached verified failed throttled shed shared", "Logins by how they ended. shared: another gateway had verified the password, and said so in the shared cache.")
 X(NODE_CACHE, "node_cache_total", COUNTER, "result", "hit miss dropped evicted", "Node cache look-ups, fills dropped by a race, evictions.")
 X(NODE_CACHE_BYTES, "node_cache_bytes", GAUGE, NULL, NULL, "Memory held by the node cache.")
 X(COMMITS, "commits_total", COUNTER, "result", "done stale failed", "Metadata batches by outcome.")
@@ -31,10 +31,10 @@ X(FAIR_WAITING, "share_waiting", GAUGE, "pool", "shared dedicated login loop", "
 X(FAIR_RUNNING, "share_running", GAUGE, "pool", "shared dedicated login loop", "Workers at work, by pool.")
 X(FAIR_SHED, "share_shed_total", COUNTER, "pool", "shared dedicated login loop", "Operations refused because their tenant had more waiting than its share when a queue was full, or waited too long.")
 /* enum service order */
-X(BREAKER_STATE, "breaker_state", GAUGE, "service", "metadata blobs", "The service's circuit breaker: 0 closed, 1 letting probes through, 2 open.")
-X(BREAKER_OPENINGS, "breaker_openings_total", COUNTER, "service", "metadata blobs", "Times that a service's breaker opened.")
-X(BREAKER_TENANT_OPENINGS, "breaker_tenant_openings_total", COUNTER, "service", "metadata blobs", "Times that a tenant's breaker for the service opened.")
-X(BREAKER_REFUSED, "breaker_refused_total", COUNTER, "service", "metadata blobs", "Operations and calls refused because a breaker was open.")
+X(BREAKER_STATE, "breaker_state", GAUGE, "service", "metadata blobs cache", "The service's circuit breaker: 0 closed, 1 letting probes through, 2 open.")
+X(BREAKER_OPENINGS, "breaker_openings_total", COUNTER, "service", "metadata blobs cache", "Times that a service's breaker opened.")
+X(BREAKER_TENANT_OPENINGS, "breaker_tenant_openings_total", COUNTER, "service", "metadata blobs cache", "Times that a tenant's breaker for the service opened.")
+X(BREAKER_REFUSED, "breaker_refused_total", COUNTER, "service", "metadata blobs cache", "Operations and calls refused because a breaker was open.")
 /* enum quota_kind order */
 X(QUOTA_REFUSED, "quota_refused_total", COUNTER, "limit", "bytes files sessions transfers requests_s bytes_s month_bytes", "Operations refused because of a limit of a tenant or user, by limit. bytes_s never refuses, it slows down.")
 X(QUOTA_RENEWALS, "quota_leases_total", COUNTER, "result", "granted short failed", "Times that the store was asked for more room under a limit, by outcome.")
@@ -62,3 +62,13 @@ X(FEED_WAITING, "feed_waiting", GAUGE, NULL, NULL, "Readers of the event feed th
 X(FEED_BYTES, "feed_bytes", GAUGE, NULL, NULL, "Memory held by the event feed: events, rights of their time, and what classes of readers are told.")
 X(FEED_READS, "feed_reads_total", COUNTER, NULL, NULL, "Times that a page of a tenant's log was read for the event feed.")
 X(FEED_TOLD, "feed_told_total", COUNTER, NULL, NULL, "Events given to readers of the feed.")
+/* enum cache_kind order */
+X(CACHE_HITS, "cache_hits_total", COUNTER, "kind", "sessions rights feed", "Entries that the shared cache had.")
+X(CACHE_MISSES, "cache_misses_total", COUNTER, "kind", "sessions rights feed", "Entries that the shared cache did not have.")
+X(CACHE_DISBELIEVED, "cache_disbelieved_total", COUNTER, "kind", "sessions rights feed", "Entries that the shared cache had and that were not taken: see cache_refused_total.")
+X(CACHE_ERRORS, "cache_errors_total", COUNTER, "kind", "sessions rights feed", "Times that the shared cache gave no answer within cache.budget.")
+X(CACHE_BYPASSED, "cache_bypassed_total", COUNTER, "kind", "sessions rights feed", "Times that the shared cache was not asked, because it or the server that has the entry was not well a moment ago.")
+/* enum cache_refusal order */
+X(CACHE_REFUSED, "cache_refused_total", COUNTER, "reason", "damaged other_key other_generation expired content", "Entries of the shared cache that were not believed. damaged: not whole, or not made by this installation; other_key: an answer to another question; other_generation: older or newer than what is asked for (usual after a change).")
+X(CACHE_PUTS, "cache_puts_total", COUNTER, "result", "stored failed dropped too_large", "Entries given to the shared cache. dropped: too many were waiting already.")
+X(CACHE_FLIGHTS, "cache_flights_total", COUNTER, "how", "led waited vain", "Misses of the shared cache: led loads, waited took what another was loading, vain waited and then loaded.")

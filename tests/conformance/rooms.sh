@@ -32,6 +32,7 @@ check core/base 'core/base/' "$none"
 check core/run 'core/(base|run)/|core/vfs\.h$' "$none"
 check core 'core/|policy/' "$none"
 check backends/metadata 'core/(base/|meta\.h$|blob\.h$)|backends/metadata/' "$none"
+check backends/cache 'core/(base/|cache\.h$)|backends/cache/' "$none"
 check backends/blob 'core/(base/|blob\.h$)|backends/blob/' "$none"
 door='core/(vfs\.h$|fe_api\.h$|base/|run/)|policy/acl_trie\.h$'
 check frontends/http "$door|frontends/http/|frontends/(webdav|rest|web)/[a-z_]*\.h$" "$none"
@@ -49,6 +50,7 @@ home() {
 home 'microhttpd\.h' 'frontends/http/'
 home 'sqlite3\.h' 'backends/metadata/'
 home 'libpq-fe\.h' 'backends/metadata/pgsql'
+home 'libmemcached/' 'backends/cache/memcached\.c'
 home 'libxml/' 'frontends/webdav/'
 home 'yaml\.h' 'frontends/main/'
 home 'event2/' 'core/run/'
@@ -89,12 +91,15 @@ contract() {
 }
 contract libghcore.a libghmeta.a core/meta.h
 contract libghcore.a libghblob.a core/blob.h
+contract libghcore.a libghcache.a core/cache.h
+contract libghpeople.a libghcache.a /dev/null
 contract libghpeople.a libghmeta.a core/meta.h
 for door in http dav rest web ftp; do
 	contract libgh$door.a libghcore.a core/vfs.h core/fe_api.h
 	contract libgh$door.a libghpeople.a core/vfs.h
 	contract libgh$door.a libghmeta.a /dev/null
 	contract libgh$door.a libghblob.a /dev/null
+	contract libgh$door.a libghcache.a /dev/null
 	contract libgh$door.a libghpolicy.a /dev/null
 done
 contract libghadmin.a libghcore.a core/vfs.h core/fe_api.h core/control.h core/core.h core/live.h core/operators.h
