@@ -84,7 +84,7 @@ void breakers_hasten(struct gh_core *c, enum service s);
 /* ---- before the queue ---- */
 
 /* While a breaker is not closed, at most as many operations as it lets probe are on their way through the queue. */
-#define BREAKER_SCOUTS 4
+#define BREAKER_SCOUTS 6
 struct breaker_scout {
 	atomic_uint *of[BREAKER_SCOUTS];
 	unsigned count;

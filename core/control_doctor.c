@@ -19,6 +19,7 @@ static void say_server(json_t *items, struct gh_core *c)
 
 struct resting {
 	unsigned tenants;
+	bool cache;
 	const char *service; /* the last one that rests for everybody */
 	bool by_hand;
 };
@@ -30,7 +31,9 @@ static void rests(void *arg, const struct breaker_view *v)
 	if (v->state == BREAKER_CLOSED)
 		return;
 	r->by_hand |= v->forced;
-	if (v->tenant)
+	if (v->service == SERVICE_CACHE)
+		r->cache = true; /* nothing waits for it */
+	else if (v->tenant)
 		r->tenants++;
 	else
 		r->service = service_name(v->service);
@@ -46,9 +49,27 @@ static void say_breakers(json_t *items, struct gh_core *c)
 			   r.by_hand ? "gatehouse breaker reset, when it is to be asked again" :
 				       "look at the store and the log: it kept failing; it is tried again by itself",
 			   "%s is not asked: its breaker is not closed", r.service);
+	else if (r.cache)
+		doctor_say(items, "breakers", DOCTOR_WARN, "gatehouse breaker reset cache, if it was opened by hand; else see its servers",
+			   "the shared cache is not asked: its breaker is not closed");
 	else
 		doctor_say(items, "breakers", r.tenants ? DOCTOR_WARN : DOCTOR_OK, "see gatehouse breaker list",
 			   r.tenants ? "%u breakers of tenants are not closed" : "all breakers are closed", r.tenants);
+}
+
+static void say_server_of_cache(void *arg, const char *server, const char *kinds, const char *trouble)
+{
+	json_t *items = arg;
+
+	doctor_say(items, "cache", *trouble ? DOCTOR_WARN : DOCTOR_OK,
+		   "is memcached running there, and may this machine reach it? Until then answers are the same, only later",
+		   *trouble ? "%s (%s) does not answer: %s" : "%s (%s) answers%s", server, kinds, trouble);
+}
+
+static void say_cache(json_t *items, struct gh_core *c)
+{
+	if (c->cfg.cache.ops)
+		c->cfg.cache.ops->look(c->cfg.cache.cache, say_server_of_cache, items);
 }
 
 static void say_past(json_t *items)
@@ -91,6 +112,7 @@ enum gh_status control_doctor(struct control_call *c)
 	say_server(items, c->core);
 	say_database(c, items);
 	say_breakers(items, c->core);
+	say_cache(items, c->core);
 	if (c->core->cfg.folder)
 		doctor_disk(items, c->core->cfg.folder);
 	doctor_clock(items);

@@ -42,6 +42,34 @@ static json_t *blobs_json(const struct gh_core *c)
 			 "total_bytes", (json_int_t)space.total_bytes);
 }
 
+static json_int_t sum_of_kinds(enum gh_metric m)
+{
+	json_int_t n = 0;
+
+	for (unsigned k = 0; k < CACHE_KINDS; k++)
+		n += gh_metric_get(m, k);
+	return n;
+}
+
+static void breaker_of_cache(void *arg, const struct breaker_view *v)
+{
+	if (v->service == SERVICE_CACHE && !v->tenant)
+		*(const char **)arg = breaker_state_name(v->state);
+}
+
+/* Of the shared cache; null where there is none. */
+static json_t *cache_json(struct gh_core *c)
+{
+	const char *state = "closed";
+
+	if (!c->cfg.cache.ops)
+		return json_null();
+	breakers_each(c, breaker_of_cache, &state);
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "kind", c->cfg.cache.ops->name, "breaker", state, "hits",
+			 sum_of_kinds(GH_M_CACHE_HITS), "misses", sum_of_kinds(GH_M_CACHE_MISSES), "disbelieved",
+			 sum_of_kinds(GH_M_CACHE_DISBELIEVED), "errors", sum_of_kinds(GH_M_CACHE_ERRORS));
+}
+
 enum gh_status control_status(struct control_call *c)
 {
 	const char *why;
@@ -56,17 +84,18 @@ enum gh_status control_status(struct control_call *c)
 	const struct share_counts waits = share_counts(c->core);
 	queue = json_pack("{s:i, s:i}", "login", (int)waits.login_waiting, "wait", (int)waits.waiting);
 	/* metrics.tbl.h, row LOGINS */
-	logins = json_pack("{s:I, s:I, s:I, s:I}", "cached", (json_int_t)gh_metric_get(GH_M_LOGINS, 0), "verified",
+	logins = json_pack("{s:I, s:I, s:I, s:I, s:I}", "cached", (json_int_t)gh_metric_get(GH_M_LOGINS, 0), "verified",
 			   (json_int_t)gh_metric_get(GH_M_LOGINS, 1), "failed",
 			   (json_int_t)gh_metric_get(GH_M_LOGINS, 2), "throttled",
-			   (json_int_t)gh_metric_get(GH_M_LOGINS, 3));
-	return control_result(c, json_pack("{s:s, s:i, s:I, s:i, s:o, s:o, s:o, s:o, s:o, s:I, s:o}", "state",
+			   (json_int_t)gh_metric_get(GH_M_LOGINS, 3), "shared",
+			   (json_int_t)gh_metric_get(GH_M_LOGINS, 5));
+	return control_result(c, json_pack("{s:s, s:i, s:I, s:i, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o}", "state",
 					   why ? why : "ready", "pid", (int)getpid(), "tenants", tenants, "pending",
 					   (int)atomic_load(&c->core->pending), "queue", queue, "connections",
 					   by_door(GH_M_CONNECTIONS), "requests", by_door(GH_M_REQUESTS), "errors",
 					   by_door(GH_M_ERRORS), "logins", logins, "node_cache_bytes",
 					   (json_int_t)gh_metric_get(GH_M_NODE_CACHE_BYTES, 0), "blobs",
-					   blobs_json(c->core)));
+					   blobs_json(c->core), "cache", cache_json(c->core)));
 }
 
 /* ---- events ---- */

@@ -3,6 +3,7 @@
 #define GH_CORE_CORE_H
 
 #include "core/blob.h"
+#include "core/cache.h"
 #include "core/meta.h"
 #include "core/run/loop.h"
 #include "core/vfs.h"
@@ -30,6 +31,13 @@ struct gh_core_config {
 	uint32_t collect_grace_s;           /* default 3600 */
 	uint32_t event_days;                /* default 90 */
 	uint32_t quota_lease_ms;            /* life of a quota lease; default 30000 */
+	/* The cache that gateways share; ops NULL: none. Borrowed; the secret (cache_secret.h) is copied. */
+	struct {
+		const struct cache_ops *ops;
+		struct cache *cache;
+		uint32_t keep_s;                /* default 3600 */
+		const unsigned char *secret;
+	} cache;
 	struct gateway *gateway;            /* on a shared store, else NULL; borrowed */
 	const char *folder;                 /* data directory, for the doctor; NULL = none */
 	struct { const char *host, *pod, *dc; } place; /* where this gateway is, for rules; NULL or "" = unknown */

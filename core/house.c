@@ -20,6 +20,7 @@
 #include "core/people/loginname.h"
 #include "core/people/password.h"
 #include "core/sessions.h"
+#include "core/shared.h"
 #include "core/switches.h"
 #include "core/upkeep.h"
 
@@ -57,6 +58,8 @@ static void fill_in_defaults(struct gh_core_config *cfg)
 		cfg->event_days = 90;
 	if (!cfg->breaker.window_ms)
 		cfg->breaker = breaker_defaults;
+	if (!cfg->cache.keep_s)
+		cfg->cache.keep_s = 3600;
 	if (!cfg->quota_lease_ms)
 		cfg->quota_lease_ms = 30000;
 	cfg->place.host = cfg->place.host ? cfg->place.host : "";
@@ -80,6 +83,17 @@ static enum gh_status pools_new(struct gh_core *c)
 	return st;
 }
 
+static enum gh_status cache_begin(struct gh_core *c)
+{
+	const struct shared_config cfg = { c->cfg.cache.ops, c->cfg.cache.cache, c->cfg.cache.keep_s };
+	const enum gh_status st = shared_new(&cfg, &c->shared);
+
+	if (st == GH_OK && c->shared)
+		people_share(c->people, c->cfg.cache.secret + CACHE_SECRET_BYTES);
+	c->cfg.cache.secret = NULL; /* the caller's */
+	return st;
+}
+
 static enum gh_status build(struct gh_core *c, char *err)
 {
 	const struct people_config people = { .credential_ttl_s = c->cfg.credential_ttl_s };
@@ -99,6 +113,8 @@ static enum gh_status build(struct gh_core *c, char *err)
 		st = node_cache_new(c->cfg.node_cache_bytes, &c->nodes);
 	if (st == GH_OK)
 		st = people_new(c->meta, &people, &c->people);
+	if (st == GH_OK)
+		st = cache_begin(c);
 	if (st == GH_OK)
 		st = pools_new(c);
 	if (st == GH_OK)
@@ -207,6 +223,7 @@ void gh_core_free(struct gh_core **cp)
 	quota_free(&c->quota);
 	tenants_free(&c->tenants);
 	people_free(&c->people);
+	shared_free(&c->shared);
 	gh_rcu_barrier();
 	switches_free(&c->switches);
 	sessions_free(&c->sessions);

@@ -26,6 +26,7 @@ struct access_log;
 struct sessions;
 struct switches;
 struct operators;
+struct shared;
 struct feeds;
 struct change;
 struct stream;
@@ -37,6 +38,7 @@ struct gh_core {
 	struct blob_backend *blobs;
 	struct gh_pool *login_pool, *wait_pool;
 	struct people *people;
+	struct shared *shared; /* the cache that gateways share; NULL: none */
 	struct tenants *tenants;
 	struct node_cache *nodes;
 	struct access_log *access;

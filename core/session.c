@@ -10,9 +10,10 @@
 #include "core/house.h"
 #include "core/people/login.h"
 #include "core/people/loginname.h"
+#include "core/shared.h"
 #include "core/switches.h"
 
-enum { LOGIN_CACHED, LOGIN_VERIFIED, LOGIN_FAILED, LOGIN_THROTTLED }; /* order of the metric's values */
+enum { LOGIN_CACHED, LOGIN_VERIFIED, LOGIN_FAILED, LOGIN_THROTTLED, LOGIN_SHARED = 5 }; /* order of the metric's values */
 
 struct vfs_session *session_new(struct tenant *t, uint64_t user, uint64_t gen, const char *name)
 {
@@ -139,6 +140,9 @@ struct login_calls {
 	struct gh_core *core;
 	uint64_t tenant;
 	struct breaker_pass pass;
+	struct gh_arena *arena;
+	struct people_fact fact;
+	struct shared_try flight;
 };
 
 static enum gh_status call_enter(void *arg)
@@ -153,12 +157,30 @@ static enum gh_status call_leave(void *arg, enum gh_status st)
 	return breakers_leave(&l->pass, st);
 }
 
+/* The value says nothing: that it is there, under that key, is what is known. */
+static bool fact_known(void *arg, const struct people_fact *f)
+{
+	struct login_calls *l = arg;
+	l->fact = *f;
+	const struct cache_key key = { CACHE_SESSIONS, l->fact.id, sizeof(l->fact.id), l->fact.gen };
+	struct cache_answer answer;
+	return shared_begin(l->core, &key, l->arena, &l->flight, &answer);
+}
+
+static void fact_learned(void *arg, bool right)
+{
+	struct login_calls *l = arg;
+	shared_end(l->core, &l->flight, right ? "1" : NULL, right);
+}
+
 static void guard_calls(struct people_ask *ask, struct login_calls *l, struct gh_core *c)
 {
 	l->core = c;
 	l->tenant = ask->tenant;
 	ask->enter = call_enter;
 	ask->leave = call_leave;
+	ask->known = fact_known;
+	ask->learned = fact_learned;
 	ask->arg = l;
 }
 
@@ -169,11 +191,12 @@ static enum gh_status verify(struct vfs_work *w, struct tenant *t, struct people
 	struct meta_call call = work_call(w);
 	struct login_calls calls;
 	guard_calls(ask, &calls, r->core);
+	calls.arena = r->arena;
 	ask->now_us = gh_real_us();
 	const enum gh_status st = people_login(r->core->people, &call, ask, &who);
 	switch (st) {
 	case GH_OK:
-		gh_metric_add(GH_M_LOGINS, LOGIN_VERIFIED, 1);
+		gh_metric_add(GH_M_LOGINS, who.shared ? LOGIN_SHARED : LOGIN_VERIFIED, 1);
 		return welcome(w, t, &who);
 	case GH_THROTTLED:
 		gh_metric_add(GH_M_LOGINS, LOGIN_THROTTLED, 1);

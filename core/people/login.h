@@ -24,6 +24,17 @@ struct people_config {
 	unsigned prefix_per_minute;
 };
 
+#define PEOPLE_SECRET_BYTES 32
+
+/* "That secret is right", as it may be told to other gateways by a cache that need not be trusted. The id stands for tenant, user,
+ * app password, the stored hash and the secret that was tried, under a key that lies in no cache (HMAC-SHA-256): nothing can be
+ * found by trying without it, and it is true for ever. With another password, which has another salt, or no such user, there is
+ * another id, or none. */
+struct people_fact {
+	unsigned char id[32];
+	uint64_t gen; /* of the user */
+};
+
 struct people_ask {
 	uint64_t tenant;      /* 0: there is no such tenant; costs and sounds like a wrong password */
 	const char *user_key; /* login_name's key */
@@ -35,6 +46,10 @@ struct people_ask {
 	/* Around each call of the store; NULL: it is asked at once. What enter refuses is the answer. */
 	enum gh_status (*enter)(void *arg);
 	enum gh_status (*leave)(void *arg, enum gh_status st);
+	/* Where people_share was called. known: true: some gateway has verified that; false: it is verified here, and learned
+	 * follows, once, with the outcome. Both or none. */
+	bool (*known)(void *arg, const struct people_fact *f);
+	void (*learned)(void *arg, bool right);
 	void *arg;
 };
 
@@ -50,11 +65,14 @@ struct people_answer {
 	struct people_proof proof;
 	const char *user_name;     /* as shown; in the call's arena; people_login only */
 	unsigned retry_after_s;    /* with GH_THROTTLED */
+	bool shared;               /* another gateway has verified it; people_login only */
 };
 
 /* meta is borrowed. GH_NOMEM. */
 GH_MUST_CHECK enum gh_status people_new(struct meta_store *meta, const struct people_config *cfg, struct people **ret);
 void people_free(struct people **p);
+/* From now on what was verified is told as facts, under that key (PEOPLE_SECRET_BYTES). At the start. */
+void people_share(struct people *p, const unsigned char *secret);
 
 /* Blocks. GH_OK: ret is filled in. GH_UNAUTH. GH_THROTTLED: ret->retry_after_s. GH_NOMEM and the store's errors. */
 GH_MUST_CHECK enum gh_status people_login(struct people *p, struct meta_call *c, const struct people_ask *ask,

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/cache.h"
 #include "core/meta.h"
 #include "core/run/doorstep.h"
 
@@ -115,6 +116,16 @@ static enum gh_status database_check(const struct config *c, size_t key, char *e
 	return meta_conninfo_check(conninfo, what) ? refuse(c, key, err, "%.280s", what) : GH_OK;
 }
 
+static enum gh_status cache_check(const struct config *c, size_t key, char *err)
+{
+	const char *text = config_text(c, config_keys[key].name);
+	char what[256];
+
+	if (!strcmp(text, "off"))
+		return GH_OK;
+	return cache_servers_check(text, what) ? refuse(c, key, err, "%s", what) : GH_OK;
+}
+
 static enum gh_status trusted_check(const struct config *c, size_t key, char *err)
 {
 	struct gh_nets nets;
@@ -151,6 +162,8 @@ enum gh_status config_check(const struct config *c, char *err)
 			st = place_check(c, i, err);
 		if (!st && !strcmp(k->name, "postgresql.conninfo"))
 			st = database_check(c, i, err);
+		if (!st && (!strcmp(k->name, "cache.memcached") || !strcmp(k->name, "cache.sessions")))
+			st = cache_check(c, i, err);
 		if (!st && !strcmp(k->name, "proxy.trusted"))
 			st = trusted_check(c, i, err);
 		if (!st && !strcmp(k->name, "data") && !*text)

@@ -105,6 +105,35 @@ static enum gh_status blobs_start(const struct config *cfg, const struct datadir
 	return st;
 }
 
+/* Of one kind: its own servers, else those of all. */
+static const char *cache_servers(const struct config *cfg, const char *key)
+{
+	const char *own = config_text(cfg, key), *all = config_text(cfg, "cache.memcached");
+	const char *text = *own ? own : all;
+
+	return strcmp(text, "off") ? text : "";
+}
+
+static enum gh_status cache_start(const struct config *cfg, struct house *h, char *err)
+{
+	struct cache_config cc = { .servers = { [CACHE_SESSIONS] = cache_servers(cfg, "cache.sessions") },
+				   .budget_ms = (uint32_t)config_number(cfg, "cache.budget") };
+	bool any = false;
+	enum gh_status st;
+
+	for (unsigned i = 0; i < CACHE_KINDS; i++)
+		any |= cc.servers[i] && *cc.servers[i];
+	if (!any)
+		return GH_OK;
+	st = cache_secret(h->meta, h->cache_secret, err);
+	if (st)
+		return st;
+	memcpy(cc.secret, h->cache_secret, sizeof(cc.secret));
+	st = cache_open(&cc, &h->cache_ops, &h->cache, err);
+	explicit_bzero(cc.secret, sizeof(cc.secret));
+	return st;
+}
+
 static struct breaker_config breaker_of(const struct config *cfg)
 {
 	struct breaker_config b = breaker_defaults;
@@ -150,13 +179,17 @@ static enum gh_status core_start(const struct config *cfg, const struct datadir 
 		.collect_grace_s = (uint32_t)(config_number(cfg, "collector.grace") / 1000),
 		.quota_lease_ms = (uint32_t)config_number(cfg, "quota.lease"),
 		.event_days = (uint32_t)(config_number(cfg, "events.keep") / 86400000),
+		.cache = { h->cache_ops, h->cache, (uint32_t)(config_number(cfg, "cache.keep") / 1000), h->cache_secret },
 		.gateway = h->gateway,
 		.folder = dir->path,
 		.place = { h->host, config_text(cfg, "gateway.pod"), config_text(cfg, "gateway.dc") },
 		.access_log = config_text(cfg, "log.access"),
 	};
 
-	return gh_core_new(&cc, &h->core, err);
+	const enum gh_status st = gh_core_new(&cc, &h->core, err);
+
+	explicit_bzero(h->cache_secret, sizeof(h->cache_secret));
+	return st;
 }
 
 enum gh_status house_open(const struct config *cfg, const struct datadir *dir, bool read_only, struct house *h, char *err)
@@ -169,6 +202,8 @@ enum gh_status house_open(const struct config *cfg, const struct datadir *dir, b
 	if (!st)
 		st = blobs_start(cfg, dir, read_only, h, err);
 	if (!st && !read_only)
+		st = cache_start(cfg, h, err);
+	if (!st && !read_only)
 		st = core_start(cfg, dir, h, err);
 	if (st)
 		house_close(h);
@@ -179,6 +214,8 @@ void house_close(struct house *h)
 {
 	if (h->core)
 		gh_core_free(&h->core);
+	if (h->cache)
+		h->cache_ops->close(&h->cache);
 	if (h->blobs)
 		h->blob_ops->close(&h->blobs);
 	gateway_leave(&h->gateway);

@@ -2,6 +2,7 @@
 #ifndef GH_FRONTENDS_MAIN_HOUSE_H
 #define GH_FRONTENDS_MAIN_HOUSE_H
 
+#include "core/cache_secret.h"
 #include "core/core.h"
 #include "frontends/main/config.h"
 #include "frontends/main/datadir.h"
@@ -11,6 +12,9 @@ struct house {
 	struct meta_store *meta;
 	const struct blob_ops *blob_ops;
 	struct blob_backend *blobs;
+	const struct cache_ops *cache_ops; /* NULL: none */
+	struct cache *cache;
+	unsigned char cache_secret[CACHE_SECRET_ALL_BYTES];
 	struct gh_core *core;
 	char host[65]; /* gateway.host, or the system's name */
 };

@@ -375,6 +375,140 @@ START_TEST(an_app_password_opens_a_session_until_it_is_revoked_or_over)
 }
 END_TEST
 
+/* ---- what other gateways have verified ---- */
+
+struct told {
+	bool yes;
+	unsigned asked, learned, right;
+	struct people_fact fact;
+};
+
+static bool told_known(void *arg, const struct people_fact *f)
+{
+	struct told *k = arg;
+
+	k->asked++;
+	k->fact = *f;
+	return k->yes;
+}
+
+static void told_learned(void *arg, bool right)
+{
+	struct told *k = arg;
+
+	k->learned++;
+	k->right += right;
+}
+
+static enum gh_status login_told(struct told *k, const char *key, const char *password)
+{
+	struct people_ask ask = { .tenant = T, .user_key = key, .password = password, .proto = VFS_WEBDAV, .prefix = HOME,
+				  .now_ns = now_ns, .now_us = now_us, .known = told_known, .learned = told_learned, .arg = k };
+	struct meta_call call = { .arena = arena, .op = "login" };
+
+	return people_login(people, &call, &ask, &answer);
+}
+
+static void share(void)
+{
+	static const unsigned char secret[PEOPLE_SECRET_BYTES] = "a secret of the installation";
+
+	people_share(people, secret);
+}
+
+START_TEST(without_a_secret_nothing_is_told)
+{
+	struct told k = { .yes = true };
+
+	ck_assert_int_eq(login_told(&k, "ann", "wrong"), GH_UNAUTH);
+	ck_assert_uint_eq(k.asked, 0);
+}
+END_TEST
+
+START_TEST(what_was_verified_is_told_and_what_is_told_is_not_verified)
+{
+	struct told k = { .yes = false };
+
+	share();
+	ck_assert_int_eq(login_told(&k, "ann", "right"), GH_OK);
+	ck_assert(!answer.shared);
+	ck_assert_uint_eq(k.learned, 1);
+	ck_assert_uint_eq(k.right, 1);
+	ck_assert_uint_eq(k.fact.gen, 9);
+	/* That nothing is verified is seen by a hash that nothing fits. It is another fact, of course. */
+	k.yes = true;
+	store.users[0].password_hash = token_hash;
+	ck_assert_int_eq(login_told(&k, "ann", "right"), GH_OK);
+	ck_assert(answer.shared);
+	ck_assert_uint_eq(k.learned, 1);
+	ck_assert(cached("ann", "right", VFS_FTP));
+}
+END_TEST
+
+START_TEST(a_wrong_secret_is_told_to_nobody)
+{
+	struct told k = { .yes = false };
+
+	share();
+	ck_assert_int_eq(login_told(&k, "ann", "wrong"), GH_UNAUTH);
+	ck_assert_int_eq(login_told(&k, "nobody", "right"), GH_UNAUTH);
+	ck_assert_int_eq(login_told(&k, "bob", "right"), GH_UNAUTH);
+	ck_assert_uint_eq(k.asked, 3); /* those that are unknown cost alike */
+	ck_assert_uint_eq(k.learned, 3);
+	ck_assert_uint_eq(k.right, 0);
+}
+END_TEST
+
+START_TEST(a_fact_is_of_one_user_secret_hash_and_installation)
+{
+	static const unsigned char other[PEOPLE_SECRET_BYTES] = "another one";
+	struct told k = { .yes = true };
+	unsigned char seen[6][32];
+	unsigned n = 0;
+
+	share();
+	for (unsigned i = 0; i < 2; i++) { /* it is the same when it is asked again */
+		ck_assert_int_eq(login_told(&k, "ann", "right"), GH_OK);
+		memcpy(seen[i], k.fact.id, 32);
+	}
+	ck_assert_mem_eq(seen[0], seen[1], 32);
+	n = 1;
+	ck_assert_int_eq(login_told(&k, "ann", "right2"), GH_OK);
+	memcpy(seen[n++], k.fact.id, 32);
+	store.users[1].password_hash = ann_hash;
+	ck_assert_int_eq(login_told(&k, "bob", "right"), GH_OK);
+	memcpy(seen[n++], k.fact.id, 32);
+	store.users[0].password_hash = token_hash;
+	ck_assert_int_eq(login_told(&k, "ann", "right"), GH_OK);
+	memcpy(seen[n++], k.fact.id, 32);
+	store.users[0].password_hash = ann_hash;
+	people_share(people, other);
+	ck_assert_int_eq(login_told(&k, "ann", "right"), GH_OK);
+	memcpy(seen[n++], k.fact.id, 32);
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned j = 0; j < i; j++)
+			ck_assert_mem_ne(seen[i], seen[j], 32);
+}
+END_TEST
+
+START_TEST(what_is_told_lets_nobody_in_who_is_disabled_or_out_of_scope)
+{
+	struct told k = { .yes = true };
+
+	share();
+	store.users[0].disabled = true;
+	ck_assert_int_eq(login_told(&k, "ann", "right"), GH_UNAUTH);
+	store.users[0].disabled = false;
+	store.tokens[0].scope = 1u << VFS_FTP;
+	ck_assert_int_eq(login_told(&k, "ann", token_text), GH_UNAUTH);
+	store.tokens[0].scope = 0;
+	store.tokens[0].expires_us = now_us - 1;
+	ck_assert_int_eq(login_told(&k, "ann", token_text), GH_UNAUTH);
+	store.tokens[0].expires_us = 0;
+	ck_assert_int_eq(login_told(&k, "ann", token_text), GH_OK);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("login");
@@ -403,6 +537,11 @@ int main(void)
 	tcase_add_test(tc, logins_of_one_user_at_once_neither_deadlock_nor_mix);
 	tcase_add_test(tc, what_opened_a_session_is_good_until_it_changes);
 	tcase_add_test(tc, an_app_password_opens_a_session_until_it_is_revoked_or_over);
+	tcase_add_test(tc, without_a_secret_nothing_is_told);
+	tcase_add_test(tc, what_was_verified_is_told_and_what_is_told_is_not_verified);
+	tcase_add_test(tc, a_wrong_secret_is_told_to_nobody);
+	tcase_add_test(tc, a_fact_is_of_one_user_secret_hash_and_installation);
+	tcase_add_test(tc, what_is_told_lets_nobody_in_who_is_disabled_or_out_of_scope);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

@@ -1,0 +1,170 @@
+#!/usr/bin/python3
+# suite: default
+# sanitizers: asan tsan
+# timeout: 300
+"""Two gateways that share a cache in memcached: what one has verified the other does not verify again; and whatever becomes of
+the cache, killed, stopped, emptied, lying, answers are what they are without it, and soon."""
+import os
+import re
+import sys
+import time
+import urllib.request
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import gatelib
+import gh
+import mclib
+
+t = gh.Checks()
+# nothing is remembered in a gateway for long, so that the shared cache is asked
+CONFIG = 'logins:\n  credential_ttl: 1s\ncache:\n  memcached: "%s"\n  budget: 40ms\n'
+
+
+def metric(s, name, label=''):
+    with urllib.request.urlopen('http://%s/metrics' % s.addresses['admin'], timeout=10 * gh.SLOW) as f:
+        text = f.read().decode()
+    found = re.search(r'^gatehouse_%s%s (\d+)$' % (re.escape(name), re.escape('{%s}' % label if label else '')), text, re.M)
+    return int(found.group(1))
+
+
+def logins(s, how):
+    return metric(s, 'logins_total', 'result="%s"' % how)
+
+
+def status(s, user, password=gh.PASSWORD):
+    c = s.client(user, password)
+    try:
+        return c.request('GET', '/dav/hello').status
+    finally:
+        c.close()
+
+
+def eventually(condition, what, within=5):
+    t.ok(gatelib.until(condition, within) is not None, what)
+
+
+def verified_once(a, b, servers):
+    a.user('default/ann', '--owner')
+    t.eq(a.http('PUT', '/dav/hello', body=b'hello').status, 201, 'there is a file')
+    eventually(lambda: status(b, 'ann') == 200, 'ann is known to the other')
+    checked, shared = logins(b, 'verified'), logins(b, 'shared')
+    a.user('default/bob', '--owner')
+    eventually(lambda: status(a, 'bob') == 200, 'bob logs in')
+    eventually(lambda: any(m.stored() for m in servers), 'it is told')
+    eventually(lambda: status(b, 'bob') == 200, 'and on the other')
+    t.eq(logins(b, 'verified'), checked, 'which checks no password')
+    t.eq(logins(b, 'shared'), shared + 1, 'because it was told')
+    t.eq(status(b, 'bob', 'wrong'), 401, 'a wrong one is wrong')
+    for m in servers:
+        for name, value in m.stored().items():
+            t.ok(re.fullmatch(r'ghc:[0-9a-f]{32}', name), 'names say nothing', name)
+            for word in (b'bob', gh.PASSWORD.encode()):
+                t.hasnt(value, word, 'nor do values')
+
+
+def changed(a, b):
+    """A changed password, a disabled user, a removed one: at once, where nothing is in a gateway's memory."""
+    a.user('default/eve', '--owner')
+    eventually(lambda: status(a, 'eve') == 200, 'eve logs in')
+    a.cli('user', 'passwd', 'default/eve', '--password-stdin', stdin='another one 7\n')
+    t.eq(status(b, 'eve'), 401, 'the old password is no good on the other, which never saw her')
+    t.eq(status(b, 'eve', 'another one 7'), 200, 'the new one is')
+    checked = logins(a, 'verified')
+    t.eq(status(a, 'eve', 'another one 7'), 200, 'and here')
+    t.eq(logins(a, 'verified'), checked, 'it was told')
+    time.sleep(1.1)  # what a gateway remembers by itself ends
+    a.cli('user', 'set', 'default/eve', '--disable')
+    t.eq(status(b, 'eve', 'another one 7'), 401, 'nobody is let in who is disabled')
+    a.cli('user', 'set', 'default/eve', '--enable')
+    t.eq(status(b, 'eve', 'another one 7'), 200, 'enabled she is')
+    time.sleep(1.1)
+    a.cli('user', 'remove', 'default/eve')
+    t.eq(status(b, 'eve', 'another one 7'), 401, 'nor who is removed')
+
+
+word = 0
+
+
+def day(a, b, what):
+    """ann's password is changed, and tried with the one before and a wrong one, on both; the answers."""
+    global word
+    old, new, word = 'word %d' % word, 'word %d' % (word + 1), word + 1
+    a.cli('user', 'passwd', 'default/ann', '--password-stdin', stdin=new + '\n')
+    got = [status(a, 'ann', new), status(b, 'ann', new), gatelib.until(lambda: status(b, 'ann', old) == 401, 2) is not None,
+           status(a, 'ann', old), status(b, 'ann', 'wrong')]
+    t.eq(got, [200, 200, True, 401, 401], 'a day with a cache that is %s' % what)
+
+
+def told_again(a, b):
+    """Does one tell the other?"""
+    before = logins(b, 'shared')
+    day(a, b, 'coming back')
+    return logins(b, 'shared') > before
+
+
+def servers_come_and_go(a, b, servers):
+    day(a, b, 'well')
+    for m in servers:
+        m.flush()
+    day(a, b, 'emptied')
+    servers[0].kill()
+    day(a, b, 'gone in part')
+    servers[1].stop()
+    day(a, b, 'gone and mute in part')
+    servers[2].kill()
+    day(a, b, 'mute')
+    servers[1].go()
+    servers[0].start()
+    servers[2].start()
+    eventually(lambda: told_again(a, b), 'when they are back, so is the cache', 20)
+
+
+def lies(a, b, liar):
+    a.user('default/ann', '--owner')
+    a.http('PUT', '/dav/hello', body=b'hello')
+    eventually(lambda: status(b, 'ann') == 200, 'ann is known to the other')
+    day(a, b, 'honest')
+    for mode in mclib.MODES[1:]:
+        liar.mode = mode
+        before = liar.asked
+        day(a, b, mode)
+        t.ok(liar.asked > before, 'it was asked (%s)' % mode)
+        if mode in mclib.TIRESOME:
+            liar.mode = 'honest'
+            time.sleep(1.1)  # it is left alone for a second
+    for reason in ('damaged', 'other_key'):
+        t.ok(metric(a, 'cache_refused_total', 'reason="%s"' % reason) +
+             metric(b, 'cache_refused_total', 'reason="%s"' % reason) > 0, '%s was noticed' % reason)
+
+
+def soon(a, b, liar):
+    """Logins that a cache keeps waiting, against the budget: of an unknown user's, that cost a password check each."""
+    def took():
+        began = time.monotonic()
+        status(b, 'nobody-at-all')
+        return time.monotonic() - began
+    if gh.SLOW > 1 or os.environ.get('GATEHOUSE_VARIANT', 'test') != 'test':
+        return
+    liar.mode = 'honest'
+    plain = min(took() for _ in range(3))
+    for mode in ('late', 'trickle', 'mute'):
+        liar.mode = mode
+        best = min(took() for _ in range(3))
+        t.ok(best < plain + 0.1, 'no longer than the budget (%s)' % mode, '(%.3f s, %.3f s without)' % (best, plain))
+    liar.mode = 'honest'
+
+
+def main():
+    with mclib.Memcached() as one, mclib.Memcached() as two, mclib.Memcached() as three:
+        servers = [one, two, three]
+        with gatelib.Gateways(2, CONFIG % ', '.join(m.address for m in servers)) as g:
+            verified_once(g[0], g[1], servers)
+            changed(g[0], g[1])
+            servers_come_and_go(g[0], g[1], servers)
+    with mclib.Liar() as liar, gatelib.Gateways(2, CONFIG % liar.address) as g:
+        lies(g[0], g[1], liar)
+        soon(g[0], g[1], liar)
+    sys.exit(t.done())
+
+
+main()
