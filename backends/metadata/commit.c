@@ -162,9 +162,10 @@ static enum gh_status group_run(struct shard_store *m, struct commit_item *items
 	st = transaction(m, items, alone, bare, &spoiled);
 	if (!spoiled)
 		return st;
-	if (!items->next) /* nobody shared it: its status is what it is */
+	if (!items->next && !m->drv->bare_is_blind) /* nobody shared it: its status is what it is */
 		return GH_OK;
-	q->marked = MARKED_GROUPS;
+	if (items->next)
+		q->marked = MARKED_GROUPS;
 	return transaction(m, items, true, false, &spoiled);
 }
 

@@ -24,8 +24,8 @@ struct db; /* a database with its connections; defined by the driver */
 struct db_conn {
 	const struct db_driver *drv;
 	/* The writer's, set by commit.c before begin: batches run without marks, which cost a copy of every page that a batch
-	 * touches. One that fails after it has changed something spoils the transaction, and all of it runs again with them.
-	 * A driver to which marks are cheap runs them all the same. */
+	 * touches (SQLite), or a transaction within the transaction for each (PostgreSQL). One that fails after it has changed
+	 * something spoils the transaction, and all of it runs again with them. */
 	bool bare;
 	bool spoiled; /* set by batches */
 };
@@ -80,6 +80,7 @@ struct db_driver {
 	const struct db_word *words; /* up to a NULL */
 	bool comes_back; /* a transaction that failed whole, before its commit, is worth another try on a new connection */
 	bool jobs_alone; /* what is no batch has a transaction to itself: it excludes every other writer there is */
+	bool bare_is_blind; /* whether one that fails without marks was done before is found out only with them */
 	/* Opens or makes the database and its writing connection (read_only: a reading one in its place). err: what,
 	 * which file, what to do. */
 	enum gh_status (*open)(const struct meta_config *cfg, struct db **ret, char *err);

@@ -19,11 +19,21 @@
 
 #define PG_VALUES_MAX 48 /* of one statement */
 
+/* How a statement is put to the server, where what it may change is to be judged there. An error has the server skip all
+ * that follows up to the Sync. */
+enum pg_how {
+	PG_AS_IS,
+	PG_STRICT,   /* an error, if it does not change exactly one row */
+	PG_FIRST,    /* the event of a batch without a mark: changes one row, or none; an error if it had been there before */
+	PG_IF_EVENT, /* a step of such a batch: strict, but where its event is not there */
+	PG_HOWS,
+};
+
 struct pg_stmt {
 	struct db_stmt base;
 	struct pg_conn *conn;
 	enum sql_id id;
-	bool prepared, strict_prepared; /* sent to be; see pg_send */
+	bool prepared[PG_HOWS]; /* sent to be; see pg_send */
 	unsigned count;
 	struct db_value values[PG_VALUES_MAX];
 	PGresult *rows; /* of the last run; NULL: not run */
@@ -44,7 +54,7 @@ enum pg_expect {
 
 struct pg_expected {
 	enum pg_expect kind;
-	bool strict;
+	enum pg_how how;
 	unsigned member, cmd;
 };
 
@@ -111,9 +121,9 @@ bool pg_defer(struct pg_conn *c, const char *control);
 bool pg_send_deferred(struct pg_conn *c);
 bool pg_send_control(struct pg_conn *c, const char *control, enum pg_expect kind);
 bool pg_send_sync(struct pg_conn *c);
-/* strict: an error, if it does not change exactly one row. Parses the statement on its way if this connection has not yet;
- * where an earlier failure may skip that, pg_parse comes before. */
-bool pg_parse(struct pg_conn *c, struct pg_stmt *s, bool strict, const struct db_value *values, unsigned count);
+/* Parses the statement on its way, in the way that expected.how says, if this connection has not yet; where an earlier
+ * failure may skip that, pg_parse comes before. */
+bool pg_parse(struct pg_conn *c, struct pg_stmt *s, enum pg_how how, const struct db_value *values, unsigned count);
 bool pg_send(struct pg_conn *c, struct pg_stmt *s, const struct db_value *values, unsigned count, int64_t now_us,
 	     struct pg_expected expected);
 /* Advisory locks, in this order, whatever else holds them being waited for. */

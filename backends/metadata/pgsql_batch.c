@@ -1,6 +1,13 @@
 /* The PostgreSQL driver: a group of batches as one pipeline, in which the server decides alone what sinks, so that however
  * many members a group has, it is one round trip, COMMIT included.
  *
+ *   BEGIN  LOCKS  EVENT STEP...  EVENT STEP...  COMMIT              Sync
+ *
+ * An event whose guards do not hold is not put in, and its steps find none and do nothing: that member sinks, and no other.
+ * What is an error (a step that does not change its one row, a name that is taken, an event that had been there before: its
+ * steps would find it) sinks them all, COMMIT is skipped, and commit.c has the group run once more with marks, which cost a
+ * transaction within the transaction and several messages for each:
+ *
  *   BEGIN  LOCKS                                                    Sync
  *   SAVEPOINT m0   SEEN EVENT STEP...   SAVEPOINT m0                Sync
  *   ROLLBACK TO m0  RELEASE m0   SAVEPOINT m1 ...  SAVEPOINT m1     Sync
@@ -9,9 +16,9 @@
  * A second savepoint of the same name hides the first. So where a member went well, ROLLBACK TO falls back to where it has
  * ended, and undoes nothing; where it failed, everything up to the Sync was skipped, the second savepoint with it, and it
  * falls back to before the member. RELEASE takes away the innermost of that name. For that to work failure has to be an
- * error there: commands that must change one row are sent strict.
+ * error there: commands that must change one row are sent strict (pgsql.h).
  *
- * A group of one needs no mark: if it fails, COMMIT is a rollback.
+ * A group of one needs no mark then: if it fails, COMMIT is a rollback.
  *
  * Locks are the group's, taken before anything is looked at, all in one statement and in the order of their keys, so that
  * writers of several gateways cannot wait for each other in a circle. Each batch: the house shared (jobs take it exclusive),
@@ -115,37 +122,53 @@ static struct pg_stmt *stmt_of(struct pg_conn *c, enum sql_id id)
 	return (struct pg_stmt *)s;
 }
 
+/* How command k of a batch is judged. */
+static enum pg_how how_of(const struct db_batch *b, unsigned k, bool bare)
+{
+	if (!bare)
+		return b->cmds[k].exactly_one ? PG_STRICT : PG_AS_IS;
+	if (k == 0)
+		return PG_FIRST;
+	return b->cmds[k].exactly_one && !(sql_rows[b->cmds[k].sql].flags & SQL_SURE) ? PG_IF_EVENT : PG_AS_IS;
+}
+
 /* Before any member: one that fails would have the server skip what the others need. */
-static bool parse_all(struct pg_conn *c, struct db_batch **b, unsigned count)
+static bool parse_all(struct pg_conn *c, struct db_batch **b, unsigned count, bool bare)
 {
 	bool ok = true;
 
 	for (unsigned i = 0; ok && i < count; i++) {
-		struct pg_stmt *s = stmt_of(c, SQL_EVENT_TIME);
+		struct pg_stmt *s = bare ? NULL : stmt_of(c, SQL_EVENT_TIME);
 
-		ok = s && pg_parse(c, s, false, b[i]->values, 2);
+		ok = bare || (s && pg_parse(c, s, PG_AS_IS, b[i]->values, 2));
 		for (unsigned k = 0; ok && k < b[i]->cmd_count; k++) {
 			const struct db_cmd *cmd = &b[i]->cmds[k];
 
 			s = stmt_of(c, cmd->sql);
-			ok = s && pg_parse(c, s, cmd->exactly_one, b[i]->values + cmd->first, cmd->count);
+			ok = s && pg_parse(c, s, how_of(b[i], k, bare), b[i]->values + cmd->first, cmd->count);
 		}
+	}
+	return ok;
+}
+
+static bool send_commands(struct pg_conn *c, const struct db_batch *b, unsigned member, int64_t now_us, bool bare)
+{
+	bool ok = true;
+
+	for (unsigned k = 0; ok && k < b->cmd_count; k++) {
+		const struct db_cmd *cmd = &b->cmds[k];
+		const struct pg_expected change = { PG_EXPECT_CHANGE, how_of(b, k, bare), member, k };
+
+		ok = pg_send(c, stmt_of(c, cmd->sql), b->values + cmd->first, cmd->count, now_us, change);
 	}
 	return ok;
 }
 
 static bool send_member(struct pg_conn *c, const struct db_batch *b, unsigned member, int64_t now_us)
 {
-	const struct pg_expected seen = { .kind = PG_EXPECT_SEEN, .member = member };
-	bool ok = pg_send(c, stmt_of(c, SQL_EVENT_TIME), b->values, 2, now_us, seen);
+	const struct pg_expected seen = { .kind = PG_EXPECT_SEEN, .how = PG_AS_IS, .member = member };
 
-	for (unsigned k = 0; ok && k < b->cmd_count; k++) {
-		const struct db_cmd *cmd = &b->cmds[k];
-		const struct pg_expected change = { PG_EXPECT_CHANGE, cmd->exactly_one, member, k };
-
-		ok = pg_send(c, stmt_of(c, cmd->sql), b->values + cmd->first, cmd->count, now_us, change);
-	}
-	return ok;
+	return pg_send(c, stmt_of(c, SQL_EVENT_TIME), b->values, 2, now_us, seen) && send_commands(c, b, member, now_us, false);
 }
 
 /* "SAVEPOINT m7" and its kind. */
@@ -190,22 +213,41 @@ static void note_seen(struct db_batch *b, const PGresult *r)
 	b->done_us = (int64_t)be64toh(us);
 }
 
+static enum gh_status note_error(struct pg_conn *c, struct db_batch *b, const struct pg_expected *e, const PGresult *r)
+{
+	b->failed = e->cmd;
+	b->status = pg_fail(c, r, sql_rows[e->kind == PG_EXPECT_SEEN ? SQL_EVENT_TIME : b->cmds[e->cmd].sql].name);
+	return b->status;
+}
+
+/* How many rows it changed. What is counted on the server gives one, or is an error. */
+static uint64_t changes_of(const struct pg_expected *e, const PGresult *r)
+{
+	return PQresultStatus(r) == PGRES_TUPLES_OK ? e->how == PG_STRICT || e->how == PG_IF_EVENT
+						    : strtoull(PQcmdTuples((PGresult *)r), NULL, 10);
+}
+
 static void note_change(struct pg_conn *c, struct db_batch *b, const struct pg_expected *e, PGresult *r)
 {
+	uint64_t changes;
+
 	switch (PQresultStatus(r)) {
 	case PGRES_FATAL_ERROR:
-		if (b->status == GH_OK) {
-			b->status = pg_fail(c, r, sql_rows[e->kind == PG_EXPECT_SEEN ? SQL_EVENT_TIME : b->cmds[e->cmd].sql].name);
-			b->failed = e->cmd;
-		}
+		if (b->status == GH_OK)
+			(void)note_error(c, b, e, r);
 		break;
 	case PGRES_PIPELINE_ABORTED:
 		break;
 	default:
-		if (e->kind == PG_EXPECT_SEEN)
+		if (e->kind == PG_EXPECT_SEEN) {
 			note_seen(b, r);
-		else
-			c->changed_total += e->strict ? 1 : strtoull(PQcmdTuples(r), NULL, 10);
+			break;
+		}
+		changes = changes_of(e, r);
+		if (e->how == PG_FIRST && !changes)
+			b->status = GH_STALE;
+		if (b->status == GH_OK) /* else its steps did nothing */
+			c->changed_total += changes;
 	}
 }
 
@@ -250,7 +292,56 @@ static void forgive_done(struct db_batch *b)
 
 /* ---- a group ---- */
 
-static enum gh_status group(struct pg_conn *c, struct db_batch **b, unsigned count, int64_t now_us, bool commit_too)
+/* Errors that are a member's own business, not the server's, and say that it must not go on as it is. */
+static bool sinks(enum gh_status st)
+{
+	return st == GH_EXISTS || st == GH_STALE || st == GH_INVALID;
+}
+
+/* GH_OK: each member has its status. Else the first error. */
+static enum gh_status receive_bare(struct pg_conn *c, struct db_batch **b)
+{
+	enum gh_status first = GH_OK, st;
+	struct pg_expected e;
+	PGresult *r;
+
+	while ((st = pg_next(c, &e, &r)) == GH_OK) {
+		if (e.kind == PG_EXPECT_CHANGE && PQresultStatus(r) == PGRES_FATAL_ERROR) {
+			first = note_error(c, b[e.member], &e, r);
+			c->base.spoiled = sinks(first);
+		} else if (e.kind == PG_EXPECT_CHANGE) {
+			note_change(c, b[e.member], &e, r);
+		} else if (first == GH_OK) {
+			first = note_control(c, &e, r, false);
+		}
+		PQclear(r);
+	}
+	return st == GH_END ? first : st;
+}
+
+/* COMMIT travels with them, and is skipped if one of them fails. */
+static enum gh_status group_bare(struct pg_conn *c, struct db_batch **b, unsigned count, int64_t now_us, bool commit_too)
+{
+	enum gh_status st;
+
+	if (commit_too)
+		gh_crash_point("meta.before_commit");
+	for (unsigned i = 0; i < count; i++)
+		if (!send_commands(c, b[i], i, now_us, true))
+			return GH_DATABASE; /* COMMIT never left */
+	if (commit_too && !pg_send_control(c, "COMMIT", PG_EXPECT_COMMIT))
+		return GH_DATABASE;
+	(void)pg_send_sync(c);
+	st = receive_bare(c, b);
+	if (commit_too && c->lost)
+		return GH_UNKNOWN;
+	if (st == GH_OK)
+		gh_crash_point(commit_too ? "meta.after_commit" : "meta.after_steps");
+	c->committed = commit_too && st == GH_OK;
+	return st;
+}
+
+static enum gh_status group_marked(struct pg_conn *c, struct db_batch **b, unsigned count, int64_t now_us, bool commit_too)
 {
 	const bool marked = count > 1;
 	enum gh_status st;
@@ -284,7 +375,7 @@ enum gh_status pg_batches(struct db_conn *base, struct db_batch **b, unsigned co
 		b[i]->failed = 0;
 		b[i]->done_before = false;
 	}
-	if (!parse_all(c, b, count) || !pg_send_deferred(c) || !send_locks(c, b, count))
+	if (!parse_all(c, b, count, base->bare) || !pg_send_deferred(c) || !send_locks(c, b, count))
 		return GH_DATABASE;
-	return group(c, b, count, now_us, last);
+	return base->bare ? group_bare(c, b, count, now_us, last) : group_marked(c, b, count, now_us, last);
 }

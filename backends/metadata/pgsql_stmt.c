@@ -57,7 +57,7 @@ void pg_stmts_forget(struct pg_conn *c)
 {
 	for (unsigned i = 0; i < SQL_COUNT; i++)
 		if (c->stmts[i])
-			c->stmts[i]->prepared = c->stmts[i]->strict_prepared = false;
+			memset(c->stmts[i]->prepared, 0, sizeof(c->stmts[i]->prepared));
 	c->locks_prepared = false;
 }
 
@@ -81,7 +81,7 @@ static void pg_reset(struct db_stmt *base)
 
 static enum gh_status run_once(struct pg_conn *c, struct pg_stmt *s)
 {
-	const struct pg_expected rows = { .kind = PG_EXPECT_ROWS };
+	const struct pg_expected rows = { .kind = PG_EXPECT_ROWS, .how = PG_AS_IS };
 	enum gh_status first = GH_OK, st;
 	struct pg_expected e;
 	PGresult *r;
@@ -303,6 +303,7 @@ const struct db_driver db_pgsql = {
 	.words = pg_words,
 	.comes_back = true,
 	.jobs_alone = true,
+	.bare_is_blind = true,
 	.open = pg_open,
 	.start = pg_start,
 	.close = pg_close,

@@ -63,7 +63,7 @@ static const struct {
 	const char *hint; /* what an administrator does about it, or NULL */
 } states[] = {
 	{ "23505", GH_EXISTS, true, false, NULL },   /* unique key */
-	{ "22012", GH_STALE, true, false, NULL },    /* division by zero: a strict command has changed nothing (pg_parse) */
+	{ "22012", GH_STALE, true, false, NULL },    /* division by zero: a command has not changed what it must (dialect) */
 	{ "40001", GH_STALE, true, false, NULL },    /* serialization */
 	{ "40P01", GH_STALE, true, false, NULL },    /* deadlock: the batch is made again from what is there now */
 	{ "55P03", GH_BUSY, false, false, NULL },    /* lock_timeout */
@@ -207,34 +207,51 @@ static size_t own_word(struct gh_buf *out, const char *at)
 	return 0;
 }
 
-/* ?N becomes $N. Strict: what it changes is counted, and one divided by anything but one row is an error, so that the
- * server skips the rest without asking us. */
-static void dialect(struct gh_buf *out, const char *text, bool strict)
+/* What stands around a statement. Strict: what it changes is counted, and one divided by anything but one row is an error,
+ * so that the server skips the rest without asking us. */
+#define EVENT_IS_THERE "EXISTS (SELECT 1 FROM event e WHERE e.tenant = $1 AND e.op = $2)"
+static const struct {
+	const char *before, *where, *after; /* where: instead of the outermost WHERE */
+} around[PG_HOWS] = {
+	[PG_AS_IS] = { "", " WHERE ", "" },
+	[PG_STRICT] = { "WITH changed AS (", " WHERE ",
+			" RETURNING 1) SELECT 1 / CASE count(*) WHEN 1 THEN 1 ELSE 0 END FROM changed" },
+	[PG_FIRST] = { "", " WHERE CASE WHEN " EVENT_IS_THERE " THEN 1 / ($2 - $2) = 1 ELSE ", " END" },
+	[PG_IF_EVENT] = { "WITH changed AS (", " WHERE ",
+			  " RETURNING 1) SELECT 1 / CASE WHEN count(*) = 1 OR NOT " EVENT_IS_THERE " THEN 1 ELSE 0 END FROM changed" },
+};
+
+/* ?N becomes $N. */
+static void dialect(struct gh_buf *out, const char *text, enum pg_how how)
 {
 	const char *body = strstr(text, "*/") + 3; /* the comment with its name goes first, where logs show it */
+	unsigned depth = 0;
 
 	gh_buf_add(out, text, (size_t)(body - text));
-	if (strict)
-		gh_buf_str(out, "WITH changed AS (");
+	gh_buf_str(out, around[how].before);
 	while (*body) {
-		const size_t word = *body == 'g' ? own_word(out, body) : 0;
+		size_t word = *body == 'g' ? own_word(out, body) : 0;
 
+		depth += (*body == '(') - (*body == ')');
+		if (!depth && !strncmp(body, " WHERE ", 7)) {
+			gh_buf_str(out, around[how].where);
+			word = 7;
+		}
 		if (!word)
 			gh_buf_char(out, *body == '?' ? '$' : *body);
 		body += word ? word : 1;
 	}
-	if (strict)
-		gh_buf_str(out, " RETURNING 1) SELECT 1 / CASE count(*) WHEN 1 THEN 1 ELSE 0 END FROM changed");
+	gh_buf_str(out, around[how].after);
 }
 
-static void name_of(char name[16], const struct pg_stmt *s, bool strict)
+static void name_of(char name[16], const struct pg_stmt *s, enum pg_how how)
 {
-	snprintf(name, 16, "%c%d", strict ? 'x' : 's', (int)s->id);
+	snprintf(name, 16, "%c%d", "sxfe"[how], (int)s->id);
 }
 
-bool pg_parse(struct pg_conn *c, struct pg_stmt *s, bool strict, const struct db_value *values, unsigned count)
+bool pg_parse(struct pg_conn *c, struct pg_stmt *s, enum pg_how how, const struct db_value *values, unsigned count)
 {
-	bool *done = strict ? &s->strict_prepared : &s->prepared;
+	bool *done = &s->prepared[how];
 	Oid types[PG_VALUES_MAX];
 	struct gh_buf text;
 	char name[16];
@@ -245,8 +262,8 @@ bool pg_parse(struct pg_conn *c, struct pg_stmt *s, bool strict, const struct db
 	for (unsigned i = 0; i < count; i++)
 		types[i] = oid_of(values[i].type);
 	gh_buf_init(&text, SQL_TEXT_MAX);
-	dialect(&text, sql_rows[s->id].text, strict);
-	name_of(name, s, strict);
+	dialect(&text, sql_rows[s->id].text, how);
+	name_of(name, s, how);
 	ok = !text.failed && PQsendPrepare(c->h, name, text.data, (int)count, types);
 	gh_buf_fini(&text);
 	*done = true;
@@ -261,7 +278,7 @@ bool pg_send(struct pg_conn *c, struct pg_stmt *s, const struct db_value *values
 	int64_t numbers[PG_VALUES_MAX];
 	char name[16];
 
-	if (!pg_parse(c, s, expected.strict, values, count))
+	if (!pg_parse(c, s, expected.how, values, count))
 		return false;
 	for (unsigned i = 0; i < count; i++) {
 		const struct db_value *v = &values[i];
@@ -276,7 +293,7 @@ bool pg_send(struct pg_conn *c, struct pg_stmt *s, const struct db_value *values
 			len[i] = v->type == DB_NULL ? 0 : (int)v->len;
 		}
 	}
-	name_of(name, s, expected.strict);
+	name_of(name, s, expected.how);
 	return sent(c, PQsendQueryPrepared(c->h, name, (int)count, at, len, binary, 1), sql_rows[s->id].name, expected);
 }
 

@@ -27,6 +27,7 @@ enum {
 	SQL_GLOBAL = 1,  /* upkeep or fsck over all tenants */
 	SQL_SCANS = 2,   /* reads a table from end to end, on purpose */
 	SQL_STEP = 4,    /* a step of a batch: happens only if the batch's event row is there */
+	SQL_SURE = 8,    /* ... and puts one row in wherever it is, so that it need not be counted */
 };
 
 struct sql_row {

@@ -111,7 +111,7 @@ X(EVENT_3, SQL_STEP, EVENT_INSERT(SLOT3))
 X(EVENT_4, SQL_STEP, EVENT_INSERT(SLOT4))
 
 /* ---- steps: the tree ---- */
-X(NODE_INSERT, SQL_STEP,
+X(NODE_INSERT, SQL_STEP | SQL_SURE,
   "INSERT INTO node (tenant, parent, name_key, id, type, name, owner, version, rev, size, made_us, mtime_us, has_props,"
   " parts, blob, loc, crc) SELECT ?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18"
   " WHERE" EV)
@@ -127,15 +127,15 @@ X(NODE_TOUCH, SQL_STEP,
 X(NODE_DELETE, SQL_STEP,
   "DELETE FROM node WHERE tenant = ?1 AND id = ?3 AND parent <> 0 AND" EV
   " AND NOT EXISTS (SELECT 1 FROM node c WHERE c.tenant = ?1 AND c.parent = ?3)")
-X(VERSION_INSERT, SQL_STEP,
+X(VERSION_INSERT, SQL_STEP | SQL_SURE,
   "INSERT INTO version (tenant, id, node, size, mtime_us, made_us, author, parts, blob, crc)"
   " SELECT ?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 WHERE" EV)
 X(VERSION_DELETE, SQL_STEP, "DELETE FROM version WHERE tenant = ?1 AND id = ?3 AND node = ?4 AND" EV)
 X(VERSION_GIVE, SQL_STEP, "UPDATE version SET node = ?3 WHERE tenant = ?1 AND node = ?4 AND" EV)
-X(PART_INSERT, SQL_STEP,
+X(PART_INSERT, SQL_STEP | SQL_SURE,
   "INSERT INTO part (tenant, version, seq, blob, start, len) SELECT ?1, ?3, ?4, ?5, ?6, ?7 WHERE" EV)
 X(PARTS_DELETE, SQL_STEP, "DELETE FROM part WHERE tenant = ?1 AND version = ?3 AND" EV)
-X(BLOB_INSERT, SQL_STEP,
+X(BLOB_INSERT, SQL_STEP | SQL_SURE,
   "INSERT INTO blob (tenant, id, backend, loc, size, crc, format, key_id, refs, dead_us, damaged)"
   " SELECT ?1, ?3, 0, ?4, ?5, ?6, 0, 0, 1, 0, 0 WHERE" EV)
 X(BLOB_REF, SQL_STEP, "UPDATE blob SET refs = refs + 1 WHERE tenant = ?1 AND id = ?3 AND refs > 0 AND" EV)

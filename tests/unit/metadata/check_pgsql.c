@@ -488,6 +488,107 @@ START_TEST(a_group_is_one_round_trip_however_many_it_has)
 }
 END_TEST
 
+/* ---- groups ---- */
+
+struct sent {
+	struct meta_step steps[3];
+	struct meta_batch b;
+	enum gh_status st;
+};
+
+static void note_landed(void *arg, enum gh_status st)
+{
+	((struct sent *)arg)->st = st;
+}
+
+static void send_all(struct sent *g, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		meta_commit_later(f.m, &f.call, &g[i].b, note_landed, &g[i]);
+}
+
+/* Of one transaction: behind another, which a locked table holds up. How many round trips both were. */
+static int64_t send_as_group(struct sent *g, unsigned n)
+{
+	PGconn *h = hold("BEGIN; LOCK TABLE node IN ACCESS EXCLUSIVE MODE");
+	const int64_t before = trips_since(0);
+	struct sent first = { .b = put_batch(first.steps, ROOT, gh_printf(f.a, "first%llu", (unsigned long long)g->b.op), 1) };
+	PGresult *r;
+	bool waits;
+
+	send_all(&first, 1);
+	do {
+		r = PQexec(h, "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'node'::regclass");
+		waits = PQntuples(r) == 1;
+		PQclear(r);
+	} while (!waits);
+	send_all(g, n);
+	PQfinish(h);
+	meta_quiet(f.m);
+	OK(first.st);
+	return trips_since(before);
+}
+
+START_TEST(whose_guards_do_not_hold_sinks_alone_in_the_one_round_trip_of_its_group)
+{
+	struct sent g[4] = { 0 };
+
+	OK(put_one("taken"));
+	for (unsigned i = 0; i < 4; i++)
+		g[i].b = put_batch(g[i].steps, ROOT, i == 1 ? "taken" : gh_printf(f.a, "n%u", i), 10);
+	ck_assert_int_eq(send_as_group(g, 4), 2);
+	for (unsigned i = 0; i < 4; i++)
+		IS(i == 1 ? GH_STALE : GH_OK, g[i].st);
+	ck_assert(!node_read(&f, g[1].steps[0].node.id));
+	SOUND(&f);
+}
+END_TEST
+
+/* Twice the same batch: once one whose guards would hold again, once one whose would not. */
+START_TEST(what_was_done_before_is_not_done_again_in_a_group)
+{
+	const uint64_t d = folder_make(&f, ROOT, "d"), e = folder_make(&f, ROOT, "e");
+	struct sent g[5] = { 0 };
+
+	for (unsigned i = 0; i < 2; i++) {
+		g[i].steps[0] = (struct meta_step){ .kind = META_NODE_TOUCH, .node.id = i ? e : d };
+		g[i].b = batch_new(g[i].steps, 1);
+	}
+	g[1].b.slot_count = 1;
+	g[1].b.slots[0] = (struct meta_slot){ ROOT, "e", e, 1 };
+	for (unsigned i = 2; i < 5; i++)
+		g[i].b = put_batch(g[i].steps, ROOT, gh_printf(f.a, "n%u", i), 10);
+	OK(meta_commit(f.m, &f.call, &g[0].b));
+	OK(meta_commit(f.m, &f.call, &g[1].b));
+	ck_assert_uint_eq(node_read(&f, e)->rev, 2);
+	for (unsigned first = 0; first < 2; first++) {
+		send_as_group(g + first, first ? 1 : 5);
+		for (unsigned i = 0; i < 5; i++) {
+			OK(g[i].st);
+			ck_assert_int_eq(g[i].b.done_before, i < 2);
+		}
+	}
+	ck_assert_uint_eq(node_read(&f, d)->rev, 2);
+	ck_assert_uint_eq(node_read(&f, e)->rev, 2);
+	SOUND(&f);
+}
+END_TEST
+
+START_TEST(a_step_that_cannot_be_done_sinks_its_own_batch_alone)
+{
+	struct sent g[4] = { 0 };
+
+	for (unsigned i = 0; i < 4; i++)
+		g[i].b = put_batch(g[i].steps, ROOT, gh_printf(f.a, "n%u", i), 10);
+	g[2].steps[2].kind = META_BLOB_REF; /* of one that is not there */
+	send_as_group(g, 4);
+	for (unsigned i = 0; i < 4; i++)
+		IS(i == 2 ? GH_STALE : GH_OK, g[i].st);
+	ck_assert(!node_read(&f, g[2].steps[0].node.id));
+	SOUND(&f);
+}
+END_TEST
+
 /* How many rows the planner believes in; below zero: nobody has looked. */
 static long believed_rows(void)
 {
@@ -610,6 +711,9 @@ int main(int argc, char **argv)
 	tcase_add_test(t, a_write_that_others_lock_out_is_refused_after_the_lock_timeout);
 	tcase_add_test(t, an_operation_is_one_round_trip);
 	tcase_add_test(t, a_group_is_one_round_trip_however_many_it_has);
+	tcase_add_test(t, whose_guards_do_not_hold_sinks_alone_in_the_one_round_trip_of_its_group);
+	tcase_add_test(t, what_was_done_before_is_not_done_again_in_a_group);
+	tcase_add_test(t, a_step_that_cannot_be_done_sinks_its_own_batch_alone);
 	tcase_add_test(t, the_planner_knows_of_a_folder_that_was_just_filled);
 	tcase_add_test(t, each_name_is_won_by_one_of_several_gateways);
 	suite_add_tcase(s, t);

@@ -121,6 +121,21 @@ static void step_happens_only_with_its_event(const struct sql_row *row)
 		      row->name);
 }
 
+/* Nothing else is asked, nothing else is read. */
+static void sure_step_depends_on_its_event_alone(const struct sql_row *row)
+{
+	static const char ev[] = " WHERE EXISTS (SELECT 1 FROM event e WHERE e.tenant = ?1 AND e.op = ?2)";
+	const char *text = strstr(row->text, "*/") + 3;
+	const size_t len = strlen(text);
+
+	if (!(row->flags & SQL_SURE))
+		return;
+	ck_assert_msg(row->flags & SQL_STEP && !strncmp(text, "INSERT INTO ", 12) && len > sizeof(ev) &&
+			      !strcmp(text + len - (sizeof(ev) - 1), ev) && strstr(text, "WHERE") == strstr(text, ev) + 1,
+		      "%s", row->name);
+	ck_assert_msg(strstr(text, "FROM") == strstr(text, "FROM event e"), "%s", row->name);
+}
+
 static void statement_finds_its_rows_by_an_index(const struct sql_row *row)
 {
 	char sql[16384];
@@ -161,6 +176,7 @@ FOR_ALL(statements_compile_and_say_their_names, statement_compiles_and_says_its_
 FOR_ALL(statements_use_only_what_every_database_has, statement_uses_only_what_every_database_has)
 FOR_ALL(statements_stay_with_their_tenant, statement_stays_with_its_tenant)
 FOR_ALL(steps_happen_only_with_their_event, step_happens_only_with_its_event)
+FOR_ALL(sure_steps_depend_on_their_event_alone, sure_step_depends_on_its_event_alone)
 FOR_ALL(statements_find_their_rows_by_an_index, statement_finds_its_rows_by_an_index)
 
 START_TEST(tables_are_strict_and_compared_columns_are_not_text)
@@ -197,6 +213,7 @@ int main(void)
 	tcase_add_test(t, statements_use_only_what_every_database_has);
 	tcase_add_test(t, statements_stay_with_their_tenant);
 	tcase_add_test(t, steps_happen_only_with_their_event);
+	tcase_add_test(t, sure_steps_depend_on_their_event_alone);
 	tcase_add_test(t, statements_find_their_rows_by_an_index);
 	tcase_add_test(t, tables_are_strict_and_compared_columns_are_not_text);
 	suite_add_tcase(s, t);
