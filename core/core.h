@@ -35,6 +35,7 @@ struct gh_core_config {
 	struct {
 		const struct cache_ops *ops;
 		struct cache *cache;
+		unsigned kinds;                 /* bits of enum cache_kind */
 		uint32_t keep_s;                /* default 3600 */
 		const unsigned char *secret;
 	} cache;

@@ -85,7 +85,8 @@ static enum gh_status pools_new(struct gh_core *c)
 
 static enum gh_status cache_begin(struct gh_core *c)
 {
-	const struct shared_config cfg = { c->cfg.cache.ops, c->cfg.cache.cache, c->cfg.cache.keep_s };
+	const struct shared_config cfg = { c->cfg.cache.ops, c->cfg.cache.cache, c->cfg.cache.kinds,
+					  c->cfg.cache.keep_s };
 	const enum gh_status st = shared_new(&cfg, &c->shared);
 
 	if (st == GH_OK && c->shared)

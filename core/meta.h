@@ -124,6 +124,13 @@ struct meta_rights {
 	struct meta_user *users; /* groups filled in; hashes not */
 };
 
+/* Stands for everything that decides a tenant's rights at one time: two that are alike were taken of the same, whenever and by
+ * whomever; also after a restore, a move to another shard, or the loss of what a server had not passed on when it died. */
+struct meta_mark {
+	uint64_t rights_epoch, tree_gen;
+	uint64_t history[3]; /* of the database and the log */
+};
+
 struct meta_tenant {
 	uint64_t id;
 	const char *name;  /* also its key: [a-z0-9][a-z0-9._-]{0,62} */
@@ -355,6 +362,9 @@ GH_MUST_CHECK enum gh_status meta_locks(struct meta_store *m, struct meta_call *
 					struct meta_lock **ret, unsigned *ret_count, uint64_t *ret_seen);
 GH_MUST_CHECK enum gh_status meta_rights_load(struct meta_store *m, struct meta_call *c, uint64_t tenant,
 					      struct meta_rights **ret);
+/* One look-up. */
+GH_MUST_CHECK enum gh_status meta_rights_mark(struct meta_store *m, struct meta_call *c, uint64_t tenant,
+					      struct meta_mark *ret);
 GH_MUST_CHECK enum gh_status meta_user_by_name(struct meta_store *m, struct meta_call *c, uint64_t tenant,
 					       const char *key, struct meta_user **ret);
 GH_MUST_CHECK enum gh_status meta_users(struct meta_store *m, struct meta_call *c, uint64_t tenant,

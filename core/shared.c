@@ -73,9 +73,9 @@ void shared_free(struct shared **sp)
 	free(s);
 }
 
-bool shared_is_there(const struct gh_core *c)
+bool shared_is_there(struct gh_core *c, enum cache_kind kind)
 {
-	return c->shared != NULL;
+	return c->shared && c->shared->cfg.kinds & 1u << kind && breakers_closed(c, SERVICE_CACHE, 0);
 }
 
 /* ---- the cache ---- */
@@ -223,7 +223,7 @@ bool shared_begin(struct gh_core *c, const struct cache_key *k, struct gh_arena 
 
 	*t = (struct shared_try){ .key = *k };
 	*ret = (struct cache_answer){ .len = 0 };
-	if (!c->shared)
+	if (!c->shared || !(c->shared->cfg.kinds & 1u << k->kind))
 		return false;
 	GH_ASSERT(k->kind < CACHE_KINDS && k->len && k->len <= CACHE_KEY_MAX);
 	st = ask(c, k, a, ret);

@@ -26,6 +26,7 @@ struct shared;
 struct shared_config {
 	const struct cache_ops *ops; /* NULL: none */
 	struct cache *cache;         /* borrowed */
+	unsigned kinds;              /* bits: which are kept */
 	uint32_t keep_s;             /* life of what is put; a little less, by chance, so that not all ends at once */
 };
 
@@ -45,7 +46,7 @@ bool shared_begin(struct gh_core *c, const struct cache_key *k, struct gh_arena 
 void shared_end(struct gh_core *c, struct shared_try *t, const void *value, size_t len);
 /* What it gave was well sealed and makes no sense: of another release, or a bug. Counts. */
 void shared_refuse(const struct cache_key *k);
-/* Is there a cache at all? For what costs something to be asked. */
-bool shared_is_there(const struct gh_core *c);
+/* Is that kept, and the cache well? For what costs something to be asked. */
+bool shared_is_there(struct gh_core *c, enum cache_kind kind);
 
 #endif

@@ -11,6 +11,8 @@
 #include "core/base/hash.h"
 #include "core/base/rcu.h"
 #include "core/house.h"
+#include "core/rights_bytes.h"
+#include "core/shared.h"
 
 #define TENANT_BUCKETS 8192u
 
@@ -401,6 +403,52 @@ static enum gh_status rights_fill(struct tenant *t, struct rights *r, const stru
 	return trie_build(t, m, &r->trie);
 }
 
+/* What the cache has under the mark of this moment is what the store would give; the mark is the store's. */
+static bool rights_known(struct gh_core *c, const struct cache_key *key, const struct meta_mark *mark, struct meta_call *call,
+			 struct shared_try *flight, struct meta_rights **ret)
+{
+	struct cache_answer got;
+
+	if (!shared_begin(c, key, call->arena, flight, &got))
+		return false;
+	if (rights_unpack(call->arena, got.value, got.len, ret) == GH_OK && (*ret)->rights_epoch == mark->rights_epoch &&
+	    (*ret)->tree_gen == mark->tree_gen)
+		return true;
+	shared_refuse(key);
+	return false;
+}
+
+static void rights_tell(struct gh_core *c, const struct meta_mark *mark, const struct meta_rights *m, struct shared_try *flight)
+{
+	struct gh_buf b;
+
+	gh_buf_init(&b, CACHE_VALUE_MAX);
+	if (m && m->rights_epoch == mark->rights_epoch && m->tree_gen == mark->tree_gen)
+		rights_pack(m, &b);
+	shared_end(c, flight, b.len && !b.failed ? b.data : NULL, b.len);
+	gh_buf_fini(&b);
+}
+
+static enum gh_status rights_read(struct gh_core *c, struct tenant *t, struct meta_call *call, struct meta_rights **ret)
+{
+	struct {
+		uint64_t tenant;
+		struct meta_mark mark;
+	} of = { .tenant = t->id };
+	const struct cache_key key = { CACHE_RIGHTS, &of, sizeof(of), 0 };
+	struct shared_try flight;
+	enum gh_status st;
+
+	if (!shared_is_there(c, CACHE_RIGHTS))
+		return meta_rights_load(c->meta, call, t->id, ret);
+	st = meta_rights_mark(c->meta, call, t->id, &of.mark);
+	if (st != GH_OK || rights_known(c, &key, &of.mark, call, &flight, ret))
+		return st;
+	st = meta_rights_load(c->meta, call, t->id, ret);
+	rights_tell(c, &of.mark, st == GH_OK ? *ret : NULL, &flight);
+	return st;
+}
+
 static enum gh_status rights_load(struct gh_core *c, struct tenant *t, struct rights **ret)
 {
 	struct rights *r = calloc(1, sizeof(*r));
@@ -411,7 +459,7 @@ static enum gh_status rights_load(struct gh_core *c, struct tenant *t, struct ri
 	r->arena = gh_arena_new(64 << 20);
 	struct meta_call call = { .arena = r->arena, .op = "rights" };
 	struct meta_rights *m;
-	enum gh_status st = r->arena ? meta_rights_load(c->meta, &call, t->id, &m) : GH_NOMEM;
+	enum gh_status st = r->arena ? rights_read(c, t, &call, &m) : GH_NOMEM;
 	pthread_mutex_lock(&t->tries);
 	if (st == GH_OK)
 		st = rights_fill(t, r, m);

@@ -417,6 +417,29 @@ static enum gh_status load_users(struct query *q, uint64_t tenant, struct meta_r
 	return st == GH_END ? GH_OK : st;
 }
 
+enum gh_status shard_rights_mark(struct shard_store *m, struct meta_call *c, uint64_t tenant, struct meta_mark *ret)
+{
+	struct query q;
+	enum gh_status st = query_open(&q, m, c);
+
+	if (st == GH_OK)
+		st = query_prepare(&q, SQL_RIGHTS_MARK);
+	if (st == GH_OK) {
+		db_bind_u64(q.stmt, 1, tenant);
+		st = m->drv->step(q.stmt);
+	}
+	if (st == GH_OK) {
+		ret->rights_epoch = db_u64(q.stmt, 0);
+		ret->tree_gen = db_u64(q.stmt, 1);
+		for (unsigned i = 0; i < 3; i++)
+			ret->history[i] = db_u64(q.stmt, 2 + i);
+	} else if (st == GH_END) {
+		st = GH_NOTFOUND;
+	}
+	query_close(&q);
+	return query_result(&q, st);
+}
+
 enum gh_status shard_rights_load(struct shard_store *m, struct meta_call *c, uint64_t tenant, struct meta_rights **ret)
 {
 	struct meta_rights *r = gh_alloc(c->arena, sizeof(*r));

@@ -325,6 +325,14 @@ enum gh_status meta_rights_load(struct meta_store *m, struct meta_call *c, uint6
 	return st == GH_OK ? shard_rights_load(s, c, tenant, ret) : st;
 }
 
+enum gh_status meta_rights_mark(struct meta_store *m, struct meta_call *c, uint64_t tenant, struct meta_mark *ret)
+{
+	struct shard_store *s;
+	enum gh_status st = home(m, c, tenant, &s);
+
+	return st == GH_OK ? shard_rights_mark(s, c, tenant, ret) : st;
+}
+
 enum gh_status meta_user_by_name(struct meta_store *m, struct meta_call *c, uint64_t tenant, const char *key,
 				 struct meta_user **ret)
 {

@@ -31,6 +31,8 @@ GH_MUST_CHECK enum gh_status shard_props_of_children(struct shard_store *m, stru
 						     struct meta_prop **ret, unsigned *ret_count);
 GH_MUST_CHECK enum gh_status shard_locks(struct shard_store *m, struct meta_call *c, uint64_t tenant,
 					 struct meta_lock **ret, unsigned *ret_count, uint64_t *ret_seen);
+GH_MUST_CHECK enum gh_status shard_rights_mark(struct shard_store *m, struct meta_call *c, uint64_t tenant,
+					       struct meta_mark *ret);
 GH_MUST_CHECK enum gh_status shard_rights_load(struct shard_store *m, struct meta_call *c, uint64_t tenant,
 					       struct meta_rights **ret);
 GH_MUST_CHECK enum gh_status shard_user_by_name(struct shard_store *m, struct meta_call *c, uint64_t tenant,

@@ -9,6 +9,7 @@
  *   gh_pos()              the place of this transaction
  *   gh_horizon()          below it nothing can be committed any more
  *   gh_next_pos()         no transaction of this database has had that place, or a later one
+ *   gh_history()          another number when a server goes on from what another had passed on to it (a standby, a restore)
  *   gh_snapshot()         text: what can be seen now
  *   gh_seen(e.pos, ?2)    could it be seen in that gh_snapshot()?
  */

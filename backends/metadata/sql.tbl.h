@@ -41,6 +41,9 @@ X(LOCKS_GET, SQL_TENANT,
 /* ---- reading: people and rights ---- */
 X(TENANTS, SQL_GLOBAL, "SELECT " TENANT_COLS " FROM tenant WHERE id > ?1 AND state < 3 ORDER BY id LIMIT ?2")
 X(TENANT_BY_NAME, SQL_GLOBAL, "SELECT " TENANT_COLS " FROM tenant WHERE name = ?1 AND state < 3")
+X(RIGHTS_MARK, SQL_GLOBAL,
+  "SELECT t.rights_epoch, t.tree_gen, gh_history(), coalesce((SELECT f.epoch FROM feed f WHERE f.tenant = 0), 0),"
+  " coalesce((SELECT f.epoch FROM feed f WHERE f.tenant = ?1), 0) FROM tenant t WHERE t.id = ?1")
 X(TENANT_EPOCHS, SQL_TENANT, "SELECT rights_epoch, tree_gen, root FROM tenant WHERE id = ?1")
 /* Nodes with entries and all that is above them. */
 X(ACL_NODES, SQL_TENANT,

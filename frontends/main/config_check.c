@@ -162,7 +162,7 @@ enum gh_status config_check(const struct config *c, char *err)
 			st = place_check(c, i, err);
 		if (!st && !strcmp(k->name, "postgresql.conninfo"))
 			st = database_check(c, i, err);
-		if (!st && (!strcmp(k->name, "cache.memcached") || !strcmp(k->name, "cache.sessions")))
+		if (!st && (!strcmp(k->name, "cache.memcached") || !strcmp(k->name, "cache.sessions") || !strcmp(k->name, "cache.rights")))
 			st = cache_check(c, i, err);
 		if (!st && !strcmp(k->name, "proxy.trusted"))
 			st = trusted_check(c, i, err);

@@ -116,14 +116,16 @@ static const char *cache_servers(const struct config *cfg, const char *key)
 
 static enum gh_status cache_start(const struct config *cfg, struct house *h, char *err)
 {
-	struct cache_config cc = { .servers = { [CACHE_SESSIONS] = cache_servers(cfg, "cache.sessions") },
+	struct cache_config cc = { .servers = { [CACHE_SESSIONS] = cache_servers(cfg, "cache.sessions"),
+						[CACHE_RIGHTS] = cache_servers(cfg, "cache.rights") },
 				   .budget_ms = (uint32_t)config_number(cfg, "cache.budget") };
-	bool any = false;
 	enum gh_status st;
 
+	if (!meta_is_shared(h->meta)) /* the embedded database is nearer than any cache */
+		cc.servers[CACHE_RIGHTS] = "";
 	for (unsigned i = 0; i < CACHE_KINDS; i++)
-		any |= cc.servers[i] && *cc.servers[i];
-	if (!any)
+		h->cache_kinds |= cc.servers[i] && *cc.servers[i] ? 1u << i : 0;
+	if (!h->cache_kinds)
 		return GH_OK;
 	st = cache_secret(h->meta, h->cache_secret, err);
 	if (st)
@@ -179,7 +181,7 @@ static enum gh_status core_start(const struct config *cfg, const struct datadir 
 		.collect_grace_s = (uint32_t)(config_number(cfg, "collector.grace") / 1000),
 		.quota_lease_ms = (uint32_t)config_number(cfg, "quota.lease"),
 		.event_days = (uint32_t)(config_number(cfg, "events.keep") / 86400000),
-		.cache = { h->cache_ops, h->cache, (uint32_t)(config_number(cfg, "cache.keep") / 1000), h->cache_secret },
+		.cache = { h->cache_ops, h->cache, h->cache_kinds, (uint32_t)(config_number(cfg, "cache.keep") / 1000), h->cache_secret },
 		.gateway = h->gateway,
 		.folder = dir->path,
 		.place = { h->host, config_text(cfg, "gateway.pod"), config_text(cfg, "gateway.dc") },

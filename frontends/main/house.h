@@ -14,6 +14,7 @@ struct house {
 	struct blob_backend *blobs;
 	const struct cache_ops *cache_ops; /* NULL: none */
 	struct cache *cache;
+	unsigned cache_kinds;
 	unsigned char cache_secret[CACHE_SECRET_ALL_BYTES];
 	struct gh_core *core;
 	char host[65]; /* gateway.host, or the system's name */

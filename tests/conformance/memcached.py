@@ -31,10 +31,10 @@ def logins(s, how):
     return metric(s, 'logins_total', 'result="%s"' % how)
 
 
-def status(s, user, password=gh.PASSWORD):
+def status(s, user, password=gh.PASSWORD, path='/dav/hello'):
     c = s.client(user, password)
     try:
-        return c.request('GET', '/dav/hello').status
+        return c.request('GET', path).status
     finally:
         c.close()
 
@@ -44,9 +44,7 @@ def eventually(condition, what, within=5):
 
 
 def verified_once(a, b, servers):
-    a.user('default/ann', '--owner')
-    t.eq(a.http('PUT', '/dav/hello', body=b'hello').status, 201, 'there is a file')
-    eventually(lambda: status(b, 'ann') == 200, 'ann is known to the other')
+    with_ann(a, b)
     checked, shared = logins(b, 'verified'), logins(b, 'shared')
     a.user('default/bob', '--owner')
     eventually(lambda: status(a, 'bob') == 200, 'bob logs in')
@@ -86,13 +84,44 @@ word = 0
 
 
 def day(a, b, what):
-    """ann's password is changed, and tried with the one before and a wrong one, on both; the answers."""
+    """ann's password is changed, and tried with the one before and a wrong one, on both; she may read what she might not the
+    day before, or may not what she might; the answers."""
     global word
     old, new, word = 'word %d' % word, 'word %d' % (word + 1), word + 1
+    may = 200 if word % 2 else 404
     a.cli('user', 'passwd', 'default/ann', '--password-stdin', stdin=new + '\n')
     got = [status(a, 'ann', new), status(b, 'ann', new), gatelib.until(lambda: status(b, 'ann', old) == 401, 2) is not None,
            status(a, 'ann', old), status(b, 'ann', 'wrong')]
-    t.eq(got, [200, 200, True, 401, 401], 'a day with a cache that is %s' % what)
+    t.eq(got, [200, 200, True, 401, 401], 'passwords with a cache that is %s' % what)
+    a.cli('acl', 'grant' if word % 2 else 'revoke', 'default', '/secret', 'user:ann', *(['read'] if word % 2 else []))
+    t.eq(status(a, 'ann', new, '/dav/secret'), may, 'rights with a cache that is %s' % what)
+    eventually(lambda: status(b, 'ann', new, '/dav/secret') == may, 'on the other, too', 1)
+
+
+def with_ann(a, b):
+    global word
+    word = 0
+    a.user('default/ann')
+    for name in ('hello', 'secret'):
+        t.eq(a.http('PUT', '/dav/' + name, body=b'hello').status, 201, 'there is a file')
+    a.cli('acl', 'grant', 'default', '/hello', 'user:ann', 'read')
+    eventually(lambda: status(b, 'ann') == 200, 'ann is known to the other')
+
+
+def rights_told(a, b):
+    """A gateway that starts takes rights from the cache; what has changed meanwhile it does not."""
+    day(a, b, 'well')
+    new = 'word %d' % word
+    b.stop()
+    b.start()
+    t.eq(status(b, 'ann', new, '/dav/secret'), 200, 'rights after a start')
+    t.ok(metric(b, 'cache_hits_total', 'kind="rights"') > 0, 'were told')
+    t.eq(logins(b, 'verified'), 0, 'and no password was checked')
+    b.stop()
+    a.cli('acl', 'revoke', 'default', '/secret', 'user:ann')
+    b.start()
+    t.eq(status(b, 'ann', new, '/dav/secret'), 404, 'what was revoked meanwhile is revoked')
+    a.cli('acl', 'grant', 'default', '/secret', 'user:ann', 'read')
 
 
 def told_again(a, b):
@@ -120,9 +149,7 @@ def servers_come_and_go(a, b, servers):
 
 
 def lies(a, b, liar):
-    a.user('default/ann', '--owner')
-    a.http('PUT', '/dav/hello', body=b'hello')
-    eventually(lambda: status(b, 'ann') == 200, 'ann is known to the other')
+    with_ann(a, b)
     day(a, b, 'honest')
     for mode in mclib.MODES[1:]:
         liar.mode = mode
@@ -160,6 +187,7 @@ def main():
         with gatelib.Gateways(2, CONFIG % ', '.join(m.address for m in servers)) as g:
             verified_once(g[0], g[1], servers)
             changed(g[0], g[1])
+            rights_told(g[0], g[1])
             servers_come_and_go(g[0], g[1], servers)
     with mclib.Liar() as liar, gatelib.Gateways(2, CONFIG % liar.address) as g:
         lies(g[0], g[1], liar)

@@ -48,7 +48,7 @@ static const struct cache_ops ops = { .abi = CACHE_ABI, .size = sizeof(struct ca
 
 static void setup(void)
 {
-	const struct shared_config cfg = { &ops, &cache, 1000 };
+	const struct shared_config cfg = { &ops, &cache, 1u << CACHE_SESSIONS | 1u << CACHE_RIGHTS, 1000 };
 
 	fixture_open(&f);
 	core = f.core;
@@ -71,10 +71,26 @@ START_TEST(without_a_cache_everything_is_loaded_and_nobody_waits)
 	struct cache_answer got;
 
 	shared_free(&core->shared);
-	ck_assert(!shared_is_there(core));
+	ck_assert(!shared_is_there(core, CACHE_RIGHTS));
 	ck_assert(!shared_begin(core, &key, arena, &t, &got));
 	ck_assert_uint_eq(t.seat, 0);
 	shared_end(core, &t, "x", 1);
+	ck_assert_uint_eq(cache.puts, 0);
+}
+END_TEST
+
+START_TEST(a_kind_that_is_not_kept_is_not_asked_for)
+{
+	const struct cache_key feed = { CACHE_FEED, "key", 3, 7 };
+	struct shared_try t;
+	struct cache_answer got;
+
+	cache.st = GH_OK;
+	ck_assert(!shared_is_there(core, CACHE_FEED));
+	ck_assert(shared_is_there(core, CACHE_RIGHTS));
+	ck_assert(!shared_begin(core, &feed, arena, &t, &got));
+	shared_end(core, &t, "x", 1);
+	ck_assert_uint_eq(cache.gets, 0);
 	ck_assert_uint_eq(cache.puts, 0);
 }
 END_TEST
@@ -263,7 +279,7 @@ END_TEST
 
 START_TEST(another_key_kind_or_generation_is_another_flight)
 {
-	struct follower w[4] = { { .key = { CACHE_RIGHTS, "kez", 3, 7 } }, { .key = { CACHE_FEED, "key", 3, 7 } },
+	struct follower w[4] = { { .key = { CACHE_RIGHTS, "kez", 3, 7 } }, { .key = { CACHE_SESSIONS, "key", 3, 7 } },
 				 { .key = { CACHE_RIGHTS, "key", 3, 8 } }, { .key = { CACHE_RIGHTS, "key2", 4, 7 } } };
 
 	fly(w, "loaded", true);
@@ -297,6 +313,7 @@ int main(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, without_a_cache_everything_is_loaded_and_nobody_waits);
+	tcase_add_test(c, a_kind_that_is_not_kept_is_not_asked_for);
 	tcase_add_test(c, what_is_there_is_taken);
 	tcase_add_test(c, what_was_loaded_is_put_for_a_little_less_than_it_may_be_kept);
 	tcase_add_test(c, what_could_not_be_loaded_is_not_put);

@@ -291,6 +291,44 @@ START_TEST(rights_hold_nodes_with_entries_and_what_is_above_parents_first)
 }
 END_TEST
 
+static struct meta_mark mark(void)
+{
+	struct meta_mark m;
+
+	OK(meta_rights_mark(f.m, &f.call, TENANT, &m));
+	return m;
+}
+
+START_TEST(the_mark_of_rights_changes_with_them_and_with_nothing_else)
+{
+	const struct meta_mark before = mark();
+	struct meta_rights *r = rights();
+	struct meta_mark now;
+
+	ck_assert_uint_eq(before.rights_epoch, r->rights_epoch);
+	ck_assert_uint_eq(before.tree_gen, r->tree_gen);
+	folder_make(&f, ROOT, "a");
+	now = mark();
+	ck_assert_mem_eq(&now, &before, sizeof(now));
+	OK(run_step(&f, (struct meta_step){ .kind = META_RIGHTS_EPOCH }));
+	now = mark();
+	ck_assert_mem_ne(&now, &before, sizeof(now));
+	IS(GH_NOTFOUND, meta_rights_mark(f.m, &f.call, 99, &now));
+}
+END_TEST
+
+START_TEST(another_log_is_another_mark_though_everything_else_is_the_same)
+{
+	const struct meta_mark before = mark();
+	struct meta_mark now;
+
+	OK(meta_feed_renew(f.m, &f.call, 0));
+	now = mark();
+	ck_assert_uint_eq(now.rights_epoch, before.rights_epoch);
+	ck_assert_mem_ne(&now, &before, sizeof(now));
+}
+END_TEST
+
 START_TEST(a_deleted_user_takes_entries_tokens_and_memberships_along)
 {
 	uint64_t a = folder_make(&f, ROOT, "a"), b = folder_make(&f, ROOT, "b");
@@ -356,6 +394,8 @@ int main(void)
 	tcase_add_test(t, groups_have_members_and_unique_names);
 	tcase_add_test(t, app_passwords_come_and_go_and_raise_their_users_generation);
 	tcase_add_test(t, rights_hold_nodes_with_entries_and_what_is_above_parents_first);
+	tcase_add_test(t, the_mark_of_rights_changes_with_them_and_with_nothing_else);
+	tcase_add_test(t, another_log_is_another_mark_though_everything_else_is_the_same);
 	tcase_add_test(t, a_deleted_user_takes_entries_tokens_and_memberships_along);
 	tcase_add_test(t, a_deleted_group_takes_entries_and_memberships_along);
 	suite_add_tcase(s, t);
