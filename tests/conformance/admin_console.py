@@ -1,6 +1,5 @@
 #!/usr/bin/python3
 # suite: default
-# alone: yes
 # sanitizers: asan
 """The admin API as the console uses it: signing in with and without one-time codes, cookies, forged requests, foreign
 origins and host names, planted sessions, guessing, what ends a session; and the console's files. The pages themselves, in a

@@ -23,7 +23,7 @@ LOCK = ('<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><wr
 
 
 def soon(condition, what, within=SECOND):
-    took = gatelib.until(condition, within)
+    took = gatelib.until(condition, within * gh.EASE)
     return t.ok(took is not None, what, '(not within %.1f s)' % within)
 
 

@@ -39,6 +39,8 @@ PAIR = METADATA == 'pair'
 if PAIR:
     METADATA = 'postgresql'
 SLOW = float(os.environ.get('GH_SLOW', '1'))
+# What a promise of time is multiplied by where it is not judged: under a sanitizer, with other tests beside it.
+EASE = 1 if os.environ.get('GATEHOUSE_VARIANT', 'test') == 'test' else 3
 
 
 def skip(why):

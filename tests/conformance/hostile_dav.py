@@ -311,6 +311,7 @@ def t37_depth(s):
         t.ok(grown < 4 * 4096 + 8192, 'T-37 four at once are streamed', '(grew by %d KiB for %d bytes each)' % (grown, length))
         print('four listings at once: %d KiB' % grown, flush=True)
     # One who does not read holds little.
+    t.eq(s.http('GET', '/dav/a').status, 200, 'T-37 on a connection that stays')
     before = memory_kib(s.proc.pid, 'VmRSS')
     held, base = [], sockets_of(s.proc.pid)
     for _ in range(30):

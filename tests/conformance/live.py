@@ -1,6 +1,5 @@
 #!/usr/bin/python3
 # suite: default
-# alone: yes
 """What the house knows about itself: live.now and live.history against what was done, status --watch on a terminal and
 without one, doctor and planted faults, and that every metric which the dashboard and the alert rules name is there."""
 import fcntl

@@ -2,7 +2,7 @@
 # suite: default
 # alone: yes
 # timeout: 240
-# metadata: sqlite postgresql
+# metadata: sqlite postgresql:all
 """Kill switches at every door: each scope in each mode, met by new connections, idle ones, downloads and uploads under way,
 of those that the rule names and of those that it does not. The former hear the administrator's words in their protocol's
 way within a second, the latter notice nothing. What should happen is computed from the rule alone."""

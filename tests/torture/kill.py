@@ -1,6 +1,5 @@
 #!/usr/bin/python3
 # suite: default
-# alone: yes
 # sanitizers: asan
 # timeout: 1500
 # metadata: sqlite postgresql pair:all

@@ -1,6 +1,5 @@
 #!/usr/bin/python3
 # suite: default
-# alone: yes
 # timeout: 900
 """Trouble with PostgreSQL: connections that are cut or fall silent at each message of a commit, a server that is killed,
 stopped, restarted, slow, full or refuses, and one whose standby takes over. In all of it:
@@ -458,7 +457,10 @@ def part_password(pg):
 
     def change(password):
         pg.sql("ALTER USER door PASSWORD '%s'" % password, 'postgres')
-        pg.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'door'", 'postgres')
+        end = time.monotonic() + 10 * gh.SLOW
+        while pg.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'door'", 'postgres') and \
+                time.monotonic() < end:
+            time.sleep(0.02)
 
     try:
         with open(hba, 'w') as f:

@@ -303,7 +303,7 @@ char *fixture_get(struct house_fixture *f, struct vfs_session *s, const char *pa
 void fixture_wait_hanging(struct house_fixture *f, unsigned n)
 {
 	const struct timespec nap = { 0, 1000000 };
-	for (unsigned i = 0; blob_fault_hanging(f->blobs) < n && i < 5000; i++)
+	for (unsigned i = 0; blob_fault_hanging(f->blobs) < n && i < 30000; i++)
 		nanosleep(&nap, NULL);
 	must(blob_fault_hanging(f->blobs) >= n ? GH_OK : GH_DEADLINE, "calls of the blob store hang");
 }
@@ -311,7 +311,7 @@ void fixture_wait_hanging(struct house_fixture *f, unsigned n)
 void fixture_wait_quiet(struct house_fixture *f)
 {
 	const struct timespec nap = { 0, 1000000 };
-	for (unsigned i = 0; atomic_load(&f->core->pending) && i < 5000; i++)
+	for (unsigned i = 0; atomic_load(&f->core->pending) && i < 30000; i++)
 		nanosleep(&nap, NULL);
 	must(atomic_load(&f->core->pending) ? GH_DEADLINE : GH_OK, "the house comes to rest");
 }

@@ -3,6 +3,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/base/clock.h"
 #include "core/people/password.h"
@@ -60,15 +61,23 @@ START_TEST(a_damaged_hash_is_told_apart_from_a_wrong_password)
 }
 END_TEST
 
+static uint64_t processor_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * GH_S_NS + (uint64_t)t.tv_nsec;
+}
+
 static uint64_t cheapest_ns(const char *hash)
 {
 	uint64_t best_ns = UINT64_MAX;
 
 	for (unsigned i = 0; i < 5; i++) {
-		uint64_t from_ns = gh_mono_ns(), took_ns;
+		uint64_t from_ns = processor_ns(), took_ns;
 
 		ck_assert_int_eq(pw_verify(hash, "wrong"), GH_UNAUTH);
-		took_ns = gh_mono_ns() - from_ns;
+		took_ns = processor_ns() - from_ns;
 		best_ns = took_ns < best_ns ? took_ns : best_ns;
 	}
 	return best_ns;

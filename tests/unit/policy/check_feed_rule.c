@@ -636,7 +636,7 @@ int main(void)
 	SRunner *r = srunner_create(s);
 	int failed;
 
-	tcase_set_timeout(t, 120);
+	tcase_set_timeout(t, 400);
 	tcase_add_test(t, readers_know_what_they_may_see_after_every_event);
 	tcase_add_test(t, users_of_a_class_have_equal_rights_everywhere);
 	tcase_add_test(t, many_users_without_entries_are_one_class);
