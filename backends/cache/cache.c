@@ -220,7 +220,8 @@ static bool is_kept(const struct cache *c, enum cache_kind kind)
 	return c->set[c->set_of[kind]].count > 0;
 }
 
-static enum gh_status job_await(struct cache *c, struct job *j)
+/* false: not within the budget; the job is the thread's now, and may be gone already. */
+static bool job_await(struct cache *c, struct job *j)
 {
 	const struct timespec until = at(gh_mono_ns() + c->budget_ms * GH_MS_NS);
 	bool done;
@@ -231,7 +232,7 @@ static enum gh_status job_await(struct cache *c, struct job *j)
 	done = j->state == JOB_DONE;
 	j->left = !done;
 	pthread_mutex_unlock(&c->lock);
-	return done ? j->status : GH_IO;
+	return done;
 }
 
 static enum gh_status get(struct cache *c, const struct cache_key *k, struct gh_arena *a, struct cache_answer *ret)
@@ -249,9 +250,9 @@ static enum gh_status get(struct cache *c, const struct cache_key *k, struct gh_
 		job_free(j);
 		return GH_IO;
 	}
-	st = job_await(c, j);
-	if (j->left)
-		return st; /* it is the thread's now */
+	if (!job_await(c, j))
+		return GH_IO;
+	st = j->status;
 	ret->refusal = j->refusal;
 	if (st == GH_OK) {
 		ret->len = j->want.len;

@@ -187,6 +187,36 @@ START_TEST(nobody_waits_longer_than_the_budget_and_what_nobody_waits_for_is_not_
 }
 END_TEST
 
+static void *give_up_often(void *arg)
+{
+	struct gh_arena *a = gh_arena_new(4 << 20);
+	const struct cache_key k = key_of("a", 1);
+	struct cache_answer got;
+
+	for (unsigned i = 0; i < 200; i++) {
+		const enum gh_status st = ops->get(cache, &k, a, &got);
+
+		ck_assert(st == GH_OK || st == GH_IO);
+	}
+	gh_arena_free(&a);
+	return arg;
+}
+
+START_TEST(an_answer_that_comes_as_one_gives_up_harms_nobody)
+{
+	pthread_t t[4];
+
+	put("a", 1, "value", 60);
+	ops->close(&cache);
+	open_with(1);
+	fake_lie(FAKE_TARDY);
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, give_up_often, NULL), 0);
+	for (unsigned i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+}
+END_TEST
+
 static void *ask_often(void *arg)
 {
 	struct gh_arena *a = gh_arena_new(4 << 20);
@@ -262,6 +292,7 @@ int main(void)
 	tcase_add_test(c, kinds_are_apart_on_the_same_servers);
 	tcase_add_test(c, what_is_too_large_is_not_kept);
 	tcase_add_test(c, nobody_waits_longer_than_the_budget_and_what_nobody_waits_for_is_not_asked);
+	tcase_add_test(c, an_answer_that_comes_as_one_gives_up_harms_nobody);
 	tcase_add_test(c, many_may_ask_at_once);
 	tcase_add_test(c, each_server_is_looked_at_once);
 	suite_add_tcase(s, c);

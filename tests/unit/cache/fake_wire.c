@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/base/hash.h"
 
@@ -84,6 +85,7 @@ static enum gh_status answer(const char *name, void **ret, size_t *ret_len)
 	case FAKE_HONEST:
 	case FAKE_OTHER_KEY:
 	case FAKE_HANGS:
+	case FAKE_TARDY:
 		break;
 	}
 	return e ? give(e->value, e->len, ret, ret_len) : GH_NOTFOUND;
@@ -92,10 +94,16 @@ static enum gh_status answer(const char *name, void **ret, size_t *ret_len)
 static enum gh_status fake_get(struct wire *w, const char *name, void **ret, size_t *ret_len)
 {
 	enum gh_status st;
+	bool tardy;
 
 	(void)w;
 	pthread_mutex_lock(&fake.lock);
 	fake.gets++;
+	tardy = fake.lie == FAKE_TARDY;
+	pthread_mutex_unlock(&fake.lock);
+	if (tardy)
+		nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
+	pthread_mutex_lock(&fake.lock);
 	while (fake.lie == FAKE_HANGS)
 		pthread_cond_wait(&fake.go, &fake.lock);
 	st = answer(name, ret, ret_len);

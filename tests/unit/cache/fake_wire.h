@@ -6,7 +6,8 @@
 
 #include "backends/cache/wire.h"
 
-enum fake_lie { FAKE_HONEST, FAKE_OTHER_KEY, FAKE_TRUNCATED, FAKE_RANDOM, FAKE_EMPTY, FAKE_FAILS, FAKE_HANGS };
+enum fake_lie { FAKE_HONEST, FAKE_OTHER_KEY, FAKE_TRUNCATED, FAKE_RANDOM, FAKE_EMPTY, FAKE_FAILS, FAKE_HANGS,
+		FAKE_TARDY /* a millisecond, more or less */ };
 
 struct fake_wire {
 	pthread_mutex_t lock;
