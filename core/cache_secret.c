@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/base/hash.h"
-#include "core/base/id.h"
+#include "core/setting_put.h"
 
 #define KIND "cache"
 #define TRIES 5u
@@ -37,22 +37,11 @@ static enum gh_status make(struct meta_store *m, struct meta_call *call)
 	unsigned char secret[CACHE_SECRET_ALL_BYTES];
 	char hex[2 * CACHE_SECRET_ALL_BYTES + 1];
 	struct meta_setting s = { .kind = KIND, .id = 1 };
-	const struct meta_step step = { .kind = META_SETTING_PUT, .setting = &s };
-	struct meta_batch b = {
-		.op = gh_id_new(),
-		.tree_gen = UINT64_MAX,
-		.rights_epoch = UINT64_MAX,
-		.route_epoch = UINT64_MAX,
-		.lock_seen = UINT64_MAX,
-		.event = { .user_name = "", .what = "cache.set", .door = "internal", .path = "", .dest = "", .request_id = "" },
-		.step_count = 1,
-		.steps = &step,
-	};
 
 	gh_random(secret, sizeof(secret));
 	gh_hex(hex, secret, sizeof(secret));
 	s.doc = gh_printf(call->arena, "{\"secret\":\"%s\"}", hex);
-	return s.doc ? meta_commit(m, call, &b) : GH_NOMEM;
+	return setting_put(m, call, "cache.set", &s);
 }
 
 /* Several may make it at once: the row is made once, and read again by the others. */

@@ -16,8 +16,8 @@
 
 #include "core/base/clock.h"
 #include "core/base/hash.h"
-#include "core/base/id.h"
 #include "core/base/log.h"
+#include "core/setting_put.h"
 
 #define KIND "installation"
 #define ERR_BYTES 512
@@ -61,21 +61,8 @@ static enum gh_status write_down(const struct installation *in, struct gh_arena 
 	struct meta_call call = { .arena = a, .op = "installation" };
 	struct meta_setting s = { .kind = KIND, .id = 1, .rev = k->rev,
 				  .doc = gh_printf(a, "{\"id\":\"%s\",\"marked\":%s}", k->in_database, marked ? "true" : "false") };
-	const struct meta_step step = { .kind = META_SETTING_PUT, .setting = &s };
-	struct meta_batch b = {
-		.op = gh_id_new(),
-		.tree_gen = UINT64_MAX,
-		.rights_epoch = UINT64_MAX,
-		.route_epoch = UINT64_MAX,
-		.lock_seen = UINT64_MAX,
-		.event = { .user_name = "", .what = "installation.set", .door = "internal", .path = "", .dest = "", .request_id = "" },
-		.step_count = 1,
-		.steps = &step,
-	};
+	const enum gh_status st = setting_put(in->meta, &call, "installation.set", &s);
 
-	if (!s.doc)
-		return GH_NOMEM;
-	const enum gh_status st = meta_commit(in->meta, &call, &b);
 	if (st == GH_OK)
 		k->rev++;
 	return st;
