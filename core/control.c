@@ -18,7 +18,7 @@ const struct control_op control_ops[] = {
 	{ "tenant.list", "", "all tenants with what they hold", false, CONTROL_VIEWER, control_tenant_list },
 	{ "tenant.set", "name hosts? disabled?", "change a tenant's host names, shut or open it",
 	  true, CONTROL_OWNER, control_tenant_set },
-	{ "tenant.move", "name to? abandon?", "take a tenant to another shard: the next step of it", true, CONTROL_OWNER,
+	{ "tenant.move", "name to? hold_s? abandon?", "take a tenant to another shard: the next step of it", true, CONTROL_OWNER,
 	  control_tenant_move },
 	{ "user.add", "tenant user password owner?", "make a user", true, CONTROL_OWNER, control_user_add },
 	{ "user.list", "tenant", "users of a tenant", false, CONTROL_VIEWER, control_user_list },

@@ -4,7 +4,8 @@
  *   shard.add {name, conninfo}   shard.list -> items [{shard, state, tenants, reached, trouble, conninfo}]
  *   shard.drain {name} -> {shard, state, tenants_left}   shard.open {name}   schema.check {all_shards?} -> {ok, differences[]}
  *   tenant.add {name, case_sensitive?, hosts?, shard?}   tenant.list   tenant.set {name, hosts?, disabled?}
- *   tenant.move {name, to} -> {tenant, step, rows, differed, frozen_ms, moved, done}: one step; again until done
+ *   tenant.move {name, to, hold_s?} -> {tenant, step, rows, differed, frozen_ms, frozen_rows, rounds, holds, moved, done}: one
+ *     step; again until done
  *   tenant.move {name, abandon: true} -> {tenant, step, done}
  *   user.add {tenant, user, password, owner?}    user.list {tenant}   user.remove   user.passwd {tenant, user, password}
  *   user.set {tenant, user, owner?, disabled?}

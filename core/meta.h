@@ -259,6 +259,7 @@ struct meta_batch {
 	uint64_t tenant, op; /* op: from gh_id_new, also the event's id; tenant 0: the house's own, for settings alone */
 	/* guards; UINT64_MAX = not asked */
 	uint64_t tree_gen, rights_epoch, route_epoch;
+	bool tells; /* the store's own: its tenant is on its way, and hears of every row */
 	uint64_t lock_seen; /* no lock of the tenant may have a higher id; UINT64_MAX = not asked */
 	const char *lock_below; /* ... and lie at or below this path_key; NULL = anywhere */
 	unsigned slot_count;
@@ -536,15 +537,19 @@ GH_MUST_CHECK enum gh_status meta_shard_set(struct meta_store *m, struct meta_ca
 					    enum meta_shard_state state);
 /* A tenant goes to another shard: one step of it, ret_step says which. The same call again takes the next, also after whoever
  * moved it died; done: there is none left. Until `moved` it can be abandoned. Blocks for as long as all the tenant's rows take.
+ * hold_ms: so long at most, each time, nobody may change it, before it is switched (0: a second; up to 600000); where that is too
+ * short it is given up, with GH_BUSY.
  * err (512 bytes): what keeps it from that. GH_BUSY: another moves it at this moment (for some seconds after it died). */
 struct meta_move {
 	const char *step; /* copying, switching, waiting, clearing, settled; constant */
 	uint64_t rows, differed; /* of the last pass */
 	uint64_t frozen_us;	 /* how long nobody could change it; 0: not in this step */
+	uint64_t frozen_rows;	 /* so many were read meanwhile, in both shards: those that had changed */
+	unsigned rounds, holds;	 /* of bringing after what had changed; of trying to do so while nobody changes more */
 	bool moved, done;
 };
 GH_MUST_CHECK enum gh_status meta_tenant_move(struct meta_store *m, struct meta_call *c, const char *tenant, const char *shard,
-					      struct meta_move *ret, char *err);
+					      uint32_t hold_ms, struct meta_move *ret, char *err);
 /* It stays where it is, and what was copied is removed. */
 GH_MUST_CHECK enum gh_status meta_tenant_move_abandon(struct meta_store *m, struct meta_call *c, const char *tenant, char *err);
 /* Compares the schema of the central database, or of all, with this program's: fn for each difference. A database that can't be

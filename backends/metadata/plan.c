@@ -5,6 +5,7 @@
  * sql.tbl.h.
  */
 #include "backends/metadata/store.h"
+#include "backends/metadata/told.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -219,7 +220,10 @@ static void plan_event(struct plan *p, const struct meta_batch *b, bool makes_te
 	add_u64(p, (uint64_t)e->bytes);
 	add_u64(p, (uint64_t)e->files);
 	/* Guards. UINT64_MAX, not asked, is -1 there. */
-	add_u64(p, (makes_tenant && !epochs) || is_house(b));
+	if ((makes_tenant && !epochs) || is_house(b))
+		add_u64(p, 1);
+	else
+		add_u64(p, b->tells ? UINT64_MAX : 0);
 	add_u64(p, b->tree_gen);
 	add_u64(p, b->rights_epoch);
 	add_u64(p, b->route_epoch);
@@ -243,6 +247,16 @@ static void plan_event(struct plan *p, const struct meta_batch *b, bool makes_te
 		add_u64(p, b->slots[i].node);
 		add_u64(p, b->slots[i].rev);
 	}
+}
+
+/* To whoever takes the tenant to another shard. */
+static void plan_tell(struct plan *p, const struct meta_batch *b)
+{
+	const char *text = told_of(p->arena, b);
+
+	cmd(p, b, SQL_MOVING_PUT);
+	add_text(p, text);
+	p->failed |= !text;
 }
 
 /* ---- steps ---- */
@@ -678,6 +692,8 @@ enum gh_status plan_make(struct plan *p, struct gh_arena *arena, const struct me
 		ret->gate_exclusive |= is_structural(&b->steps[i]);
 	}
 	plan_event(p, b, makes_tenant);
+	if (b->tells && !is_house(b))
+		plan_tell(p, b);
 	for (unsigned i = 0; st == GH_OK && i < b->step_count; i++)
 		st = plan_step(p, b, &b->steps[i]);
 	for (unsigned i = 0; i < b->owned_count; i++)

@@ -2,6 +2,9 @@
  * is granted is the caller's to decide, from books that the writer reads in the same transaction that writes the
  * answer down. Any worker; leases wait for the writer like every commit. */
 #include "backends/metadata/store.h"
+#include "backends/metadata/told.h"
+
+#include "core/base/id.h"
 
 #include <stdlib.h>
 
@@ -143,15 +146,30 @@ static enum gh_status write_down(struct db_conn *c, const struct meta_quota_ask 
 	return st;
 }
 
+/* To whoever takes the tenant to another shard. */
+static enum gh_status tell(struct db_conn *c, uint64_t tenant)
+{
+	const struct db_value told = { .type = DB_TEXT, .len = sizeof(TOLD_QUOTA_LEASE) - 1, .p = TOLD_QUOTA_LEASE };
+	struct db_stmt *s;
+	const enum gh_status st = c->drv->prepare(c, SQL_MOVING_NOTE, &s);
+
+	if (st != GH_OK)
+		return st;
+	db_bind_u64(s, 1, tenant);
+	db_bind_u64(s, 2, gh_id_new());
+	c->drv->bind(s, 3, &told);
+	return db_run(s);
+}
+
 static enum gh_status lease_run(struct db_conn *c, void *arg, int64_t now_us)
 {
 	const struct meta_quota_ask *a = arg;
 	struct meta_quota_books books;
 	struct meta_quota_grant grant = { 0 };
-	int64_t state = 0;
-	enum gh_status st = tenant_state_in(c, a->tenant, &state, NULL);
+	struct tenant_mark mark = { 0 };
+	enum gh_status st = tenant_mark_in(c, a->tenant, &mark);
 
-	if (st == GH_OK && state > 1) /* nobody may change it here */
+	if (st == GH_OK && (mark.state > 1 || mark.hold_us > now_us)) /* nobody may change it here */
 		st = GH_STALE;
 	if (st != GH_OK)
 		return st;
@@ -162,7 +180,8 @@ static enum gh_status lease_run(struct db_conn *c, void *arg, int64_t now_us)
 	if (st != GH_OK)
 		return st;
 	a->decide(a->arg, &books, &grant);
-	return write_down(c, a, &grant, now_us);
+	st = write_down(c, a, &grant, now_us);
+	return st == GH_OK && mark.state ? tell(c, a->tenant) : st;
 }
 
 enum gh_status shard_quota_lease(struct shard_store *m, struct meta_call *call, const struct meta_quota_ask *a)

@@ -24,6 +24,7 @@ enum gh_status meta_open(const struct meta_config *cfg, struct meta_store **ret,
 	}
 	m->cfg = *cfg;
 	atomic_store(&m->fence_ns, UINT64_MAX);
+	atomic_flag_clear(&m->rescues);
 	st = shard_open(cfg, &m->central, err);
 	if (st != GH_OK) {
 		free(m);
@@ -67,6 +68,7 @@ static void address(struct meta_batch *b, const struct route *r)
 {
 	if (r->epoch)
 		b->route_epoch = r->epoch;
+	b->tells = route_is_told(r);
 }
 
 /* A guard that did not hold may have been the route's: then there is another place to send it to. */
@@ -78,13 +80,13 @@ static bool has_moved(struct meta_store *m, struct meta_call *c, const struct ro
 	if (!atomic_load(&m->many))
 		return false;
 	route_suspect(m, used->tenant);
-	const enum gh_status found = route_home(m, c, used->tenant, &now, &s);
+	const enum gh_status found = route_home_to_write(m, c, used->tenant, &now, &s);
 
 	if (found != GH_OK) {
 		*st = found;
 		return false;
 	}
-	return now.epoch != used->epoch || now.seat != used->seat;
+	return now.epoch != used->epoch || now.seat != used->seat || route_is_told(&now) != route_is_told(used);
 }
 
 static bool is_setting(const struct meta_step *s)
@@ -117,6 +119,7 @@ static enum gh_status commit_settings(struct meta_store *m, struct meta_call *c,
 	house.steps = steps;
 	house.step_count = settings;
 	house.tenant = 0;
+	house.tells = false;
 	house.tree_gen = house.rights_epoch = house.route_epoch = house.lock_seen = UINT64_MAX;
 	house.slot_count = house.lease_count = house.owned_count = 0;
 	house.event.bytes = house.event.files = 0;
@@ -177,7 +180,7 @@ enum gh_status meta_commit(struct meta_store *m, struct meta_call *c, struct met
 	if (put && put->shard && *put->shard && strcmp(put->shard, "main"))
 		return GH_NOTFOUND;
 	for (unsigned i = 0; i < TRIES; i++) {
-		st = route_home(m, c, b->tenant, &r, &s);
+		st = route_home_to_write(m, c, b->tenant, &r, &s);
 		if (st != GH_OK)
 			return st;
 		address(b, &r);
@@ -217,7 +220,7 @@ void meta_commit_later(struct meta_store *m, struct meta_call *c, struct meta_ba
 		return;
 	}
 	l = gh_alloc(c->arena, sizeof(*l));
-	st = l ? route_home(m, c, b->tenant, &r, &s) : GH_NOMEM;
+	st = l ? route_home_to_write(m, c, b->tenant, &r, &s) : GH_NOMEM;
 	if (st != GH_OK) {
 		landed(arg, st);
 		return;
@@ -234,7 +237,7 @@ enum gh_status meta_quota_lease(struct meta_store *m, struct meta_call *c, const
 	enum gh_status st = GH_STALE;
 
 	for (unsigned i = 0; i < TRIES; i++) {
-		st = route_home(m, c, a->tenant, &r, &s);
+		st = route_home_to_write(m, c, a->tenant, &r, &s);
 		if (st == GH_OK)
 			st = shard_quota_lease(s, c, a);
 		if (st != GH_STALE || !has_moved(m, c, &r, &st))

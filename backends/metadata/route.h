@@ -67,6 +67,7 @@ struct meta_store {
 	struct shard_store *central;
 	struct meta_config cfg; /* what shards are opened with but for their conninfo */
 	atomic_bool no_more_waiting;
+	atomic_flag rescues; /* an opener is at it */
 	_Atomic uint64_t fence_ns;
 	void (*back)(void *arg); /* told when a database can be reached again; under the lock */
 	void *back_arg;
@@ -92,6 +93,10 @@ struct meta_store {
 GH_MUST_CHECK enum gh_status openers_start(struct meta_store *m);
 void openers_join(struct meta_store *m); /* stop is set; what was never started may be joined */
 
+/* ---- move_rescue.c ---- */
+/* Tenants whose mover has died where nobody serves them. One thread at a time. */
+void moves_rescue(struct meta_store *m);
+
 /* ---- route_table.c ---- */
 /* For the store's own threads. true: it is over. */
 bool route_nap(struct meta_store *m, unsigned ms);
@@ -101,6 +106,14 @@ void routes_close(struct meta_store *m);
  * moment. */
 GH_MUST_CHECK enum gh_status route_home(struct meta_store *m, struct meta_call *c, uint64_t tenant, struct route *ret,
 					struct shard_store **ret_store);
+/* The same for who changes something: GH_BUSY also where nobody may for a moment. */
+GH_MUST_CHECK enum gh_status route_home_to_write(struct meta_store *m, struct meta_call *c, uint64_t tenant, struct route *ret,
+						 struct shard_store **ret_store);
+/* Do batches of it have to tell what they change? */
+static inline bool route_is_told(const struct route *r)
+{
+	return r->step == ROUTE_COPYING || r->step == ROUTE_SWITCHING;
+}
 void route_suspect(struct meta_store *m, uint64_t tenant);
 void route_learn(struct meta_store *m, const struct route_row *row);
 /* Looks at central for what is new. */
@@ -119,9 +132,6 @@ GH_MUST_CHECK enum gh_status route_row_get(struct meta_store *m, struct meta_cal
 GH_MUST_CHECK enum gh_status route_put_in(struct db_conn *c, const struct route_row *row);
 /* The same as a job of its own, and learns it. */
 GH_MUST_CHECK enum gh_status route_put(struct meta_store *m, struct meta_call *c, const struct route_row *row);
-/* Of a tenant in one shard. GH_NOTFOUND. */
-GH_MUST_CHECK enum gh_status tenant_state_read(struct shard_store *s, struct meta_call *c, uint64_t tenant, int64_t *ret_state,
-					       uint64_t *ret_epoch);
 /* Shards whose tenants a loop goes over: those that are open. */
 #define EACH_STORE(m, i, s)                                                                                                    \
 	for (unsigned i = 0; i < atomic_load(&(m)->seat_count); i++)                                                           \

@@ -71,9 +71,13 @@ static void *opener_main(void *arg)
 	struct meta_store *m = arg;
 
 	pthread_setname_np(pthread_self(), "shards");
-	do
+	do {
 		open_shut(m);
-	while (!route_nap(m, OPEN_MS));
+		if (!atomic_flag_test_and_set(&m->rescues)) {
+			moves_rescue(m);
+			atomic_flag_clear(&m->rescues);
+		}
+	} while (!route_nap(m, OPEN_MS));
 	return NULL;
 }
 

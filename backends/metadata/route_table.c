@@ -333,26 +333,6 @@ enum gh_status route_put(struct meta_store *m, struct meta_call *c, const struct
 	return st;
 }
 
-enum gh_status tenant_state_read(struct shard_store *s, struct meta_call *c, uint64_t tenant, int64_t *ret_state,
-				 uint64_t *ret_epoch)
-{
-	struct query q;
-	enum gh_status st = query_open(&q, s, c);
-
-	if (st == GH_OK)
-		st = query_prepare(&q, SQL_TENANT_STATE);
-	if (st == GH_OK) {
-		db_bind_u64(q.stmt, 1, tenant);
-		st = s->drv->step(q.stmt);
-	}
-	if (st == GH_OK) {
-		*ret_state = db_i64(q.stmt, 0);
-		*ret_epoch = db_u64(q.stmt, 1);
-	}
-	query_close(&q);
-	return st == GH_END ? GH_NOTFOUND : st;
-}
-
 /* ---- looking ---- */
 
 static enum gh_status clock_read(struct meta_store *m, struct meta_call *c, uint64_t *ret)
@@ -533,20 +513,28 @@ bool meta_is_many(const struct meta_store *m)
 	return atomic_load_explicit(&m->many, memory_order_relaxed);
 }
 
+/* It is there, and its mark is that of one which may be worked on. */
+static enum gh_status is_home(struct meta_store *m, const struct route *r, bool held, bool writes)
+{
+	if (!held) /* else who writes asks again, whoever reads meanwhile */
+		route_clear(m, r);
+	return held && writes ? GH_BUSY : GH_OK;
+}
+
 /* Asks the shard, and if it says no, central. GH_AGAIN: the route has changed. */
-static enum gh_status verify(struct meta_store *m, struct meta_call *c, const struct route *r, struct shard_store *s)
+static enum gh_status verify(struct meta_store *m, struct meta_call *c, const struct route *r, struct shard_store *s, bool writes)
 {
 	struct route_row *row;
-	int64_t state = TENANT_HOME;
-	uint64_t epoch = 0;
-	enum gh_status st = tenant_state_read(s, c, r->tenant, &state, &epoch), of_row;
+	struct tenant_mark mark = { 0 };
+	int64_t now_us = 0;
+	enum gh_status st = tenant_mark_read(s, c, r->tenant, &mark, &now_us), of_row;
+	const bool tells = route_is_told(r);
 
 	if (st != GH_OK && st != GH_NOTFOUND)
 		return st;
-	if (st == GH_OK && state < TENANT_FROZEN && (r->epoch ? epoch == r->epoch : state == TENANT_HOME)) {
-		route_clear(m, r);
-		return GH_OK;
-	}
+	if (st == GH_OK && mark.state < TENANT_FROZEN && (r->epoch ? mark.epoch == r->epoch : mark.state == TENANT_HOME) &&
+	    (tells || mark.state == TENANT_HOME))
+		return is_home(m, r, mark.hold_us > now_us, writes);
 	of_row = route_row_get(m, c, r->tenant, &row);
 	if (of_row == GH_NOTFOUND) { /* no tenant, or none that was ever moved */
 		route_clear(m, r);
@@ -555,13 +543,13 @@ static enum gh_status verify(struct meta_store *m, struct meta_call *c, const st
 	if (of_row != GH_OK)
 		return of_row;
 	route_learn(m, row);
-	if (row->t.route_epoch != r->epoch || seat_index(m, row->shard) != r->seat)
+	if (row->t.route_epoch != r->epoch || seat_index(m, row->shard) != r->seat || row->step != r->step)
 		return GH_AGAIN;
 	return GH_BUSY; /* frozen, or just about to be */
 }
 
-enum gh_status route_home(struct meta_store *m, struct meta_call *c, uint64_t tenant, struct route *ret,
-			  struct shard_store **ret_store)
+static enum gh_status find(struct meta_store *m, struct meta_call *c, uint64_t tenant, bool writes, struct route *ret,
+			   struct shard_store **ret_store)
 {
 	enum gh_status st = GH_AGAIN;
 
@@ -576,7 +564,19 @@ enum gh_status route_home(struct meta_store *m, struct meta_call *c, uint64_t te
 			return GH_DATABASE;
 		st = GH_OK;
 		if (ret->suspect || ret->step >= ROUTE_SWITCHING || gh_mono_ns() - atomic_load(&m->fresh_ns) > FRESH_NS)
-			st = verify(m, c, ret, *ret_store);
+			st = verify(m, c, ret, *ret_store, writes);
 	}
 	return st == GH_AGAIN ? GH_BUSY : st;
+}
+
+enum gh_status route_home(struct meta_store *m, struct meta_call *c, uint64_t tenant, struct route *ret,
+			  struct shard_store **ret_store)
+{
+	return find(m, c, tenant, false, ret, ret_store);
+}
+
+enum gh_status route_home_to_write(struct meta_store *m, struct meta_call *c, uint64_t tenant, struct route *ret,
+				   struct shard_store **ret_store)
+{
+	return find(m, c, tenant, true, ret, ret_store);
 }

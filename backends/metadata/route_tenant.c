@@ -131,8 +131,7 @@ static enum gh_status look_at_name(struct meta_store *m, struct meta_call *c, co
 	const struct db_value v = V_BYTES(name);
 	struct route_row *row;
 	unsigned count = 0;
-	int64_t state;
-	uint64_t epoch;
+	struct tenant_mark mark;
 	struct seat *s;
 	enum gh_status st = route_rows(m, c, SQL_ROUTE_BY_NAME, &v, 1, &row, &count);
 
@@ -144,7 +143,7 @@ static enum gh_status look_at_name(struct meta_store *m, struct meta_call *c, co
 		return GH_EXISTS;
 	if (!seat_store(s))
 		return GH_DATABASE;
-	st = tenant_state_read(seat_store(s), c, row->t.id, &state, &epoch);
+	st = tenant_mark_read(seat_store(s), c, row->t.id, &mark, NULL);
 	if (st == GH_OK) { /* it is there whole; only the last step was missing */
 		row->step = ROUTE_SETTLED;
 		st = route_put(m, c, row);

@@ -397,6 +397,7 @@ X(SCHEMA_ADD, SQL_GLOBAL, "INSERT INTO schema_version (version, name, applied_us
 
 /* ---- central, shards, moving ---- */
 #include "backends/metadata/sql_route.tbl.h"
+#include "backends/metadata/sql_move.tbl.h"
 
 /* ---- fsck ---- */
 #include "backends/metadata/sql_check.tbl.h"

@@ -54,7 +54,7 @@
 	" THEN NOT EXISTS (SELECT 1 FROM node n WHERE n.tenant = ?1 AND n.parent = ?" parent " AND n.name_key = ?" key ")"  \
 	" ELSE EXISTS (SELECT 1 FROM node n WHERE n.tenant = ?1 AND n.parent = ?" parent " AND n.name_key = ?" key      \
 	" AND n.id = ?" node " AND (?" rev " < 0 OR n.rev = ?" rev ")) END"
-/* The event, if every guard holds. ?14 = 1: the batch makes its tenant. */
+/* The event, if every guard holds. ?14 = 1: the batch makes its tenant, -1: it tells what it changes (told.h). */
 #define EVENT_INSERT(slots)                                                                                            \
 	"INSERT INTO event (tenant, op, time_us, user_id, user_name, what, door, path, dest, request_id, node, bytes," \
 	" files, late, pos, touched) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"                   \
@@ -62,7 +62,8 @@
 	" gh_pos(), ?26"                                                                                               \
 	" WHERE "                                                                                            \
 	"(?14 = 1 OR EXISTS (SELECT 1 FROM tenant t WHERE t.id = ?1 AND (?15 < 0 OR t.tree_gen = ?15)"                 \
-	" AND (?16 < 0 OR t.rights_epoch = ?16) AND (?17 < 0 OR t.route_epoch = ?17) AND t.state < 2))"               \
+	" AND (?16 < 0 OR t.rights_epoch = ?16) AND (?17 < 0 OR t.route_epoch = ?17) AND t.state + ?14 <= 0"            \
+	" AND t.hold_us <= ?3))"                                                                                       \
 	" AND (?18 < 0 OR NOT EXISTS (SELECT 1 FROM locks l WHERE l.tenant = ?1 AND l.seq > ?18"                       \
 	" AND (?19 IS NULL OR l.path_key = ?19 OR (l.path_key > ?20 AND l.path_key < ?21))))"                          \
 	" AND (?22 = 0 OR ?22 = (SELECT count(*) FROM quota_lease q WHERE q.tenant = ?1 AND q.id IN (?23, ?24, ?25)"   \
@@ -94,6 +95,23 @@
 	" (SELECT coalesce(max(f.folded), 0) FROM usage_total f WHERE f.tenant = ?1))) AS used,"                        \
 	" (SELECT CAST(coalesce(" live ", 0) AS bigint) FROM node n WHERE n.tenant = ?1 AND n.type = 1) AS live) a"     \
 	" WHERE a.used <> a.live LIMIT ?2"
+
+/* Which rows a batch names when it tells what it has changed (told.h): a tenant's row has to have one of these names. */
+#define NAMES                                                                                                          \
+	"(?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,"    \
+	" ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)"
+#define TOLD_BY_node " id IN " NAMES
+#define TOLD_BY_version " (id IN " NAMES " OR node IN " NAMES ")"
+#define TOLD_BY_part " version IN " NAMES
+#define TOLD_BY_blob " id IN " NAMES
+#define TOLD_BY_prop " node IN " NAMES
+#define TOLD_BY_event " op IN " NAMES
+#define PAIR(user, op) "(user_id = ?" user " AND op = ?" op ")"
+#define TOLD_BY_usage_change                                                                                           \
+	" (" PAIR("2", "3") " OR " PAIR("4", "5") " OR " PAIR("6", "7") " OR " PAIR("8", "9") " OR " PAIR("10", "11") " OR "   \
+	PAIR("12", "13") " OR " PAIR("14", "15") " OR " PAIR("16", "17") " OR " PAIR("18", "19") " OR " PAIR("20", "21")       \
+	" OR " PAIR("22", "23") " OR " PAIR("24", "25") " OR " PAIR("26", "27") " OR " PAIR("28", "29") " OR "                 \
+	PAIR("30", "31") " OR " PAIR("32", "33") ")"
 
 /* So many placeholders, and the one after them. */
 #define ARGS_1 "?1"

@@ -28,16 +28,5 @@ X(ROUTE_PUT, SQL_GLOBAL,
   " shard = excluded.shard, epoch = excluded.epoch, step = excluded.step, target = excluded.target, changed = excluded.changed")
 X(ROUTE_DELETE, SQL_GLOBAL, "DELETE FROM route WHERE tenant = ?1")
 
-/* ---- a tenant's row in its shard ---- */
-X(TENANT_STATE, SQL_TENANT, "SELECT state, route_epoch FROM tenant WHERE id = ?1")
-X(TENANT_STATE_PUT, SQL_TENANT, "UPDATE tenant SET state = ?2, route_epoch = ?3 WHERE id = ?1")
-/* One that is about to come. */
-X(TENANT_COMING, SQL_GLOBAL,
-  "INSERT INTO tenant (id, name, hosts, disabled, case_sensitive, root, trash, tree_gen, rights_epoch, route_epoch, state)"
-  " VALUES (" ARGS_10 ", 3)")
-/* What its gateways have to themselves. */
-X(LEASES_OF, SQL_TENANT, "SELECT id, holder, expires_us FROM lease WHERE kind = ?2 AND tenant = ?1 ORDER BY id LIMIT 1000")
-X(TENANT_GONE, SQL_TENANT, "DELETE FROM tenant WHERE id = ?1 AND state = 3")
-
 /* ---- settings of a user who is gone, where the user was not in central's database ---- */
 X(SETTINGS_FORGET, SQL_GLOBAL, "DELETE FROM setting WHERE tenant = ?1 AND user_id = ?2 AND tenant <> 0")

@@ -130,8 +130,19 @@ GH_MUST_CHECK enum gh_status commit_job(struct shard_store *m, struct meta_call 
 
 /* ---- upkeep.c ---- */
 db_job_fn fold_run; /* arg: uint64_t *, the tenant */
-/* In a job: the tenant's state here (route.h), and its route epoch if ret_epoch is not NULL. GH_NOTFOUND. */
-GH_MUST_CHECK enum gh_status tenant_state_in(struct db_conn *c, uint64_t tenant, int64_t *ret, uint64_t *ret_epoch);
+/* What a tenant's row says of where it is (route.h, move.h). */
+struct tenant_mark {
+	int64_t state;
+	uint64_t epoch;
+	int64_t hold_us; /* by the database's clock: until then nobody may change it */
+	uint64_t mover;
+};
+/* In a job. GH_NOTFOUND. */
+GH_MUST_CHECK enum gh_status tenant_mark_in(struct db_conn *c, uint64_t tenant, struct tenant_mark *ret);
+GH_MUST_CHECK enum gh_status tenant_state_in(struct db_conn *c, uint64_t tenant, int64_t *ret);
+/* ret_now_us: the database's clock; may be NULL. */
+GH_MUST_CHECK enum gh_status tenant_mark_read(struct shard_store *s, struct meta_call *c, uint64_t tenant,
+					      struct tenant_mark *ret, int64_t *ret_now_us);
 
 /* ---- plan.c ---- */
 struct plan {

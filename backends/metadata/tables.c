@@ -1,6 +1,12 @@
 /* The tables as data. */
 #include "backends/metadata/tables.h"
 
+#define TOLD_OF_TABLE_TOLD(sym) SQL_TOLD_##sym
+#define TOLD_OF_TABLE_WHOLE(sym) SQL_COUNT
+#define TOLD_OF_TABLE_APART(sym) SQL_COUNT
+#define TOLD_OF_TABLE_HOUSE(sym) SQL_COUNT
+#define TOLD_OF_TABLE_HERE(sym) SQL_COUNT
+
 const struct meta_table meta_tables[TABLE_COUNT] = {
 #define TABLE(sym, sym_scope, sym_keys, sym_key_text, sym_columns, sym_kinds, sym_text)                                    \
 	[TABLE_##sym] = { .name = #sym,                                                                                \
@@ -14,7 +20,8 @@ const struct meta_table meta_tables[TABLE_COUNT] = {
 			  .insert = SQL_INSERT_##sym,                                                                  \
 			  .clear = SQL_CLEAR_##sym,                                                                     \
 			  .drop = SQL_DROP_##sym,                                                                       \
-			  .bring = SQL_BRING_##sym },
+			  .bring = SQL_BRING_##sym,                                                                     \
+			  .told = TOLD_OF_##sym_scope(sym) },
 #include "backends/metadata/tables.tbl.h"
 #undef TABLE
 };

@@ -160,7 +160,16 @@ static enum gh_status fold_owned(struct db_conn *c, uint64_t tenant)
 	return st;
 }
 
-enum gh_status tenant_state_in(struct db_conn *c, uint64_t tenant, int64_t *ret, uint64_t *ret_epoch)
+static enum gh_status state_row(struct db_stmt *s, struct tenant_mark *ret)
+{
+	const enum gh_status st = s->drv->step(s);
+
+	if (st == GH_OK)
+		*ret = (struct tenant_mark){ db_i64(s, 0), db_u64(s, 1), db_i64(s, 2), db_u64(s, 3) };
+	return st == GH_END ? GH_NOTFOUND : st;
+}
+
+enum gh_status tenant_mark_in(struct db_conn *c, uint64_t tenant, struct tenant_mark *ret)
 {
 	struct db_stmt *s;
 	enum gh_status st = c->drv->prepare(c, SQL_TENANT_STATE, &s);
@@ -168,14 +177,37 @@ enum gh_status tenant_state_in(struct db_conn *c, uint64_t tenant, int64_t *ret,
 	if (st != GH_OK)
 		return st;
 	db_bind_u64(s, 1, tenant);
-	st = c->drv->step(s);
-	if (st == GH_OK) {
-		*ret = db_i64(s, 0);
-		if (ret_epoch)
-			*ret_epoch = db_u64(s, 1);
-	}
+	st = state_row(s, ret);
 	c->drv->reset(s);
-	return st == GH_END ? GH_NOTFOUND : st;
+	return st;
+}
+
+enum gh_status tenant_mark_read(struct shard_store *s, struct meta_call *c, uint64_t tenant, struct tenant_mark *ret,
+				int64_t *ret_now_us)
+{
+	struct query q;
+	enum gh_status st = query_open(&q, s, c);
+
+	if (st == GH_OK)
+		st = query_prepare(&q, SQL_TENANT_STATE);
+	if (st == GH_OK) {
+		db_bind_u64(q.stmt, 1, tenant);
+		st = state_row(q.stmt, ret);
+		if (ret_now_us)
+			*ret_now_us = s->drv->now_us(q.conn);
+	}
+	query_close(&q);
+	return st;
+}
+
+enum gh_status tenant_state_in(struct db_conn *c, uint64_t tenant, int64_t *ret)
+{
+	struct tenant_mark m;
+	const enum gh_status st = tenant_mark_in(c, tenant, &m);
+
+	if (st == GH_OK)
+		*ret = m.state;
+	return st;
 }
 
 /* The total, its place and the marks of late events move together, with no commit in between: the fold has the writer.
@@ -186,7 +218,7 @@ enum gh_status fold_run(struct db_conn *c, void *arg, int64_t now_us)
 	uint64_t tenant = *(const uint64_t *)arg, last;
 	struct db_stmt *s;
 	int64_t state = 0;
-	enum gh_status st = tenant == HOUSE ? GH_OK : tenant_state_in(c, tenant, &state, NULL);
+	enum gh_status st = tenant == HOUSE ? GH_OK : tenant_state_in(c, tenant, &state);
 
 	(void)now_us;
 	if (st == GH_NOTFOUND || state != 0) /* gone, or being copied as it is */
@@ -236,7 +268,7 @@ static enum gh_status drop_run(struct db_conn *c, void *arg, int64_t now_us)
 	const uint64_t then = id_at_us(d->before_us);
 	struct simple del = { SQL_EVENTS_DROP, { I64(d->tenant), I64(d->before_us), I64(then) }, 3, 0 };
 	int64_t state = 0;
-	enum gh_status st = d->tenant == HOUSE ? GH_OK : tenant_state_in(c, d->tenant, &state, NULL);
+	enum gh_status st = d->tenant == HOUSE ? GH_OK : tenant_state_in(c, d->tenant, &state);
 
 	d->changed = 0;
 	if (st == GH_NOTFOUND || state != 0) /* gone, or being copied as it is */

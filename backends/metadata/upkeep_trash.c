@@ -208,7 +208,7 @@ static enum gh_status walk_run(struct db_conn *c, void *arg, int64_t now_us)
 	struct walk *w = arg;
 	struct leaf *leaves = malloc(PAGE_MAX * sizeof(*leaves));
 	int64_t state = 0;
-	enum gh_status st = leaves ? tenant_state_in(c, w->tenant, &state, NULL) : GH_NOMEM;
+	enum gh_status st = leaves ? tenant_state_in(c, w->tenant, &state) : GH_NOMEM;
 
 	if (st == GH_OK && state != 0) /* it is being copied since we looked */
 		st = GH_END;

@@ -37,6 +37,7 @@ const struct cli_option cli_options[] = {
 	{ "--limit", "N", CLI_NUMBER, "limit", O_PAGE, "at most so many" },
 	{ "--to", "KIND", CLI_STRING, "to", O_TO, "postgresql or sqlite" },
 	{ "--to", "SHARD", CLI_STRING, "to", O_MOVE, "where it goes" },
+	{ "--hold", "TIME", CLI_DURATION, "hold_s", O_MOVE, "nobody may change it for so long at most before it is switched (1s)" },
 	{ "--abandon", NULL, CLI_TRUE, "abandon", O_MOVE, "leave it where it is, and remove what was copied" },
 	{ "--verify", NULL, CLI_TRUE, "verify", O_VERIFY, "read all content and compare checksums" },
 	{ "--protocol", "P", CLI_LIST, "protocols", O_SCOPE, "webdav, ftp (ftps too), ftps, rest, web, links; also repeated" },

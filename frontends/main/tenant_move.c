@@ -15,8 +15,9 @@ static void say(const json_t *r)
 	if (!strcmp(step, "waiting"))
 		puts("moved; waiting until no gateway needs what is left behind");
 	else if (!strcmp(step, "switching"))
-		printf("switched: %lld rows, frozen for %.0f ms\n",
-		       (long long)json_integer_value(json_object_get(r, "rows")), frozen_ms);
+		printf("switched: %lld rows, frozen for %.0f ms, in which %lld were read\n",
+		       (long long)json_integer_value(json_object_get(r, "rows")), frozen_ms,
+		       (long long)json_integer_value(json_object_get(r, "frozen_rows")));
 	else if (!strcmp(step, "clearing"))
 		printf("cleared: %lld rows\n", (long long)json_integer_value(json_object_get(r, "differed")));
 	else if (!strcmp(step, "copying"))

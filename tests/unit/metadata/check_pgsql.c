@@ -46,7 +46,7 @@ static int cluster_do(const char *verb, const char *setting)
 /* ---- the same tests ---- */
 
 static const char *const same[] = { "check_commit", "check_group", "check_read", "check_people", "check_settings", "check_quota",
-				    "check_upkeep", "check_feed",
+				    "check_upkeep", "check_feed", "check_move",
 				    "check_gateway" };
 
 START_TEST(what_holds_in_a_file_holds_on_a_server)
@@ -145,7 +145,7 @@ START_TEST(a_schema_that_is_not_this_programs_is_refused_in_words)
 	ck_assert_msg(strstr(err, "9999") && strstr(err, "newer") && strstr(err, "gatehouse@"), "%s", err);
 	IS(GH_DAMAGED, open_after("DELETE FROM schema_version WHERE version = 9999; DROP TABLE usage_month", err));
 	ck_assert_msg(strstr(err, "usage_month") && strstr(err, "missing"), "%s", err);
-	IS(GH_DATABASE, open_after("DELETE FROM schema_version WHERE version = 5", err));
+	IS(GH_DATABASE, open_after("DELETE FROM schema_version WHERE version = 6", err));
 	ck_assert_msg(strstr(err, "already exists"), "%s", err);
 	IS(GH_DAMAGED, open_after("DROP TABLE schema_version", err));
 	ck_assert_msg(strstr(err, "another program"), "%s", err);
@@ -156,8 +156,8 @@ START_TEST(a_migration_that_was_cut_off_is_taken_up)
 {
 	char err[DB_ERR_MAX];
 
-	OK(open_after("DELETE FROM schema_version WHERE version = 5; DROP TABLE shard, route, route_clock, shard_self;"
-		      " ALTER TABLE tenant DROP COLUMN state", err));
+	OK(open_after("DELETE FROM schema_version WHERE version = 6; DROP TABLE moving;"
+		      " ALTER TABLE tenant DROP COLUMN hold_us; ALTER TABLE tenant DROP COLUMN mover", err));
 }
 END_TEST
 

@@ -106,9 +106,24 @@ END_TEST
 START_TEST(what_is_a_tenants_begins_with_the_tenant)
 {
 	for (unsigned t = 0; t < TABLE_COUNT; t++)
-		if (meta_tables[t].scope == TABLE_TENANTS)
+		if (meta_tables[t].scope < TABLE_HOUSE)
 			ck_assert_msg(is_nth(meta_tables[t].text, 0, t == TABLE_tenant ? "id" : "tenant"), "%s",
 				      meta_tables[t].name);
+}
+END_TEST
+
+/* What is a tenant's has to come along when it moves; what says that it stays is about a database. */
+START_TEST(every_table_of_a_tenants_says_how_it_comes_along)
+{
+	for (unsigned t = 0; t < TABLE_COUNT; t++) {
+		const struct meta_table *m = &meta_tables[t];
+		const bool here = t == TABLE_feed || t == TABLE_route || t == TABLE_moving || t == TABLE_setting || t == TABLE_lease;
+
+		ck_assert_msg((m->scope == TABLE_APART) == (t == TABLE_tenant), "%s", m->name);
+		ck_assert_msg((m->scope == TABLE_TOLD) == (m->told != SQL_COUNT), "%s", m->name);
+		ck_assert_msg(here || m->scope < TABLE_HOUSE || !strstr(m->text, "tenant"),
+			      "table %s has a tenant, and no means by which it moves with it", m->name);
+	}
 }
 END_TEST
 
@@ -121,6 +136,7 @@ int main(void)
 	tcase_add_test(t, every_table_of_the_schema_is_listed);
 	tcase_add_test(t, every_column_is_listed_with_its_kind_and_the_key_first);
 	tcase_add_test(t, what_is_a_tenants_begins_with_the_tenant);
+	tcase_add_test(t, every_table_of_a_tenants_says_how_it_comes_along);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
