@@ -27,9 +27,8 @@
 
 /* Each may have servers of its own, so that much of one does not push out the other. */
 enum cache_kind {
-	CACHE_SESSIONS, /* verified secrets of people: small, dear */
-	CACHE_RIGHTS,   /* snapshots of who may do what: long-lived */
-	CACHE_FEED,     /* pages of the event log: many, large, cheap to do without */
+	CACHE_SESSIONS, /* what has let people in: verified secrets; small, dear */
+	CACHE_RIGHTS,   /* snapshots of who may do what: large, long-lived */
 	CACHE_KINDS
 };
 const char *cache_kind_name(enum cache_kind k);

@@ -7,6 +7,7 @@ the cache, killed, stopped, emptied, lying, answers are what they are without it
 import os
 import re
 import sys
+import threading
 import time
 import urllib.request
 
@@ -131,13 +132,31 @@ def told_again(a, b):
     return logins(b, 'shared') > before
 
 
+def doctor(s):
+    return [i['level'] for i in s.control('doctor')[1]['items'] if i['check'] == 'cache']
+
+
+def empty(servers, over):
+    while not over.wait(0.01):
+        for m in servers:
+            m.flush()
+
+
 def servers_come_and_go(a, b, servers):
     day(a, b, 'well')
     for m in servers:
         m.flush()
     day(a, b, 'emptied')
+    over = threading.Event()
+    thread = threading.Thread(target=empty, args=(servers, over))
+    thread.start()
+    day(a, b, 'emptied all the time')
+    over.set()
+    thread.join()
+    t.eq(doctor(a), ['ok', 'ok', 'ok'], 'the doctor sees them all')
     servers[0].kill()
     day(a, b, 'gone in part')
+    t.eq(sorted(doctor(a)), ['ok', 'ok', 'warn'], 'the doctor misses one, which is no failure')
     servers[1].stop()
     day(a, b, 'gone and mute in part')
     servers[2].kill()
@@ -164,20 +183,26 @@ def lies(a, b, liar):
              metric(b, 'cache_refused_total', 'reason="%s"' % reason) > 0, '%s was noticed' % reason)
 
 
-def soon(a, b, liar):
-    """Logins that a cache keeps waiting, against the budget: of an unknown user's, that cost a password check each."""
+def soon(b, liar):
+    """A login that a cache keeps waiting: an unknown user's, that costs a password check each time. Best of three."""
     def took():
         began = time.monotonic()
         status(b, 'nobody-at-all')
         return time.monotonic() - began
-    if gh.SLOW > 1 or os.environ.get('GATEHOUSE_VARIANT', 'test') != 'test':
+    if gh.SLOW * gh.EASE > 1:
         return
     liar.mode = 'honest'
     plain = min(took() for _ in range(3))
     for mode in ('late', 'trickle', 'mute'):
-        liar.mode = mode
-        best = min(took() for _ in range(3))
-        t.ok(best < plain + 0.1, 'no longer than the budget (%s)' % mode, '(%.3f s, %.3f s without)' % (best, plain))
+        for _ in range(3):
+            liar.mode = 'honest'
+            time.sleep(1.1)  # it is left alone for a second
+            liar.mode, asked = mode, liar.asked
+            took_s = took()
+            if took_s < plain + 0.2:
+                break
+        t.ok(liar.asked > asked and took_s < plain + 0.2, 'no longer than the budget, about (%s)' % mode,
+             '(%.3f s, %.3f s without)' % (took_s, plain))
     liar.mode = 'honest'
 
 
@@ -191,7 +216,7 @@ def main():
             servers_come_and_go(g[0], g[1], servers)
     with mclib.Liar() as liar, gatelib.Gateways(2, CONFIG % liar.address) as g:
         lies(g[0], g[1], liar)
-        soon(g[0], g[1], liar)
+        soon(g[1], liar)
     sys.exit(t.done())
 
 

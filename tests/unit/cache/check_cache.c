@@ -13,12 +13,17 @@ static struct cache *cache;
 static struct gh_arena *arena;
 static struct cache_answer answer;
 
-static void open_with(uint32_t budget_ms)
+static void open_for(const char *rights, uint32_t budget_ms)
 {
-	struct cache_config cfg = { .servers = { "one,two", "one,two", "" }, .budget_ms = budget_ms, .secret = "secret" };
+	struct cache_config cfg = { .servers = { "one,two", rights }, .budget_ms = budget_ms, .secret = "secret" };
 	char err[256];
 
 	ck_assert_int_eq(cache_open_on(&wire_fake, &cfg, &ops, &cache, err), GH_OK);
+}
+
+static void open_with(uint32_t budget_ms)
+{
+	open_for("one,two", budget_ms);
 }
 
 static void setup(void)
@@ -133,8 +138,10 @@ END_TEST
 
 START_TEST(a_kind_without_servers_is_not_kept)
 {
-	const struct cache_key k = { CACHE_FEED, "a", 1, 1 };
+	const struct cache_key k = { CACHE_RIGHTS, "a", 1, 1 };
 
+	ops->close(&cache);
+	open_for("", 10000);
 	ops->put(cache, &k, "x", 1, 60);
 	ck_assert_int_eq(ops->get(cache, &k, arena, &answer), GH_NOTFOUND);
 	ck_assert_uint_eq(fake.gets, 0);

@@ -84,7 +84,7 @@ START_TEST(the_value_of_another_key_kind_or_generation_is_refused)
 	const size_t len = seal(CACHE_RIGHTS, "key", 7, NOW + 10, "the value");
 
 	ck_assert_int_eq(open_as(len, CACHE_RIGHTS, "other", 7, &e), CACHE_OTHER_KEY);
-	ck_assert_int_eq(open_as(len, CACHE_FEED, "key", 7, &e), CACHE_OTHER_KEY);
+	ck_assert_int_eq(open_as(len, CACHE_SESSIONS, "key", 7, &e), CACHE_OTHER_KEY);
 	ck_assert_int_eq(open_as(len, CACHE_RIGHTS, "key", 6, &e), CACHE_OTHER_GEN);
 	ck_assert_int_eq(open_as(len, CACHE_RIGHTS, "key", 8, &e), CACHE_OTHER_GEN);
 }

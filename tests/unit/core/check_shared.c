@@ -81,14 +81,17 @@ END_TEST
 
 START_TEST(a_kind_that_is_not_kept_is_not_asked_for)
 {
-	const struct cache_key feed = { CACHE_FEED, "key", 3, 7 };
+	const struct shared_config cfg = { &ops, &cache, 1u << CACHE_SESSIONS, 1000 };
 	struct shared_try t;
 	struct cache_answer got;
 
 	cache.st = GH_OK;
-	ck_assert(!shared_is_there(core, CACHE_FEED));
 	ck_assert(shared_is_there(core, CACHE_RIGHTS));
-	ck_assert(!shared_begin(core, &feed, arena, &t, &got));
+	shared_free(&core->shared);
+	ck_assert_int_eq(shared_new(&cfg, &core->shared), GH_OK);
+	ck_assert(!shared_is_there(core, CACHE_RIGHTS));
+	ck_assert(shared_is_there(core, CACHE_SESSIONS));
+	ck_assert(!shared_begin(core, &key, arena, &t, &got));
 	shared_end(core, &t, "x", 1);
 	ck_assert_uint_eq(cache.gets, 0);
 	ck_assert_uint_eq(cache.puts, 0);
