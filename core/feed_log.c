@@ -11,8 +11,11 @@
 #include <time.h>
 
 #include "core/base/clock.h"
+#include "core/base/id.h"
 #include "core/base/metrics.h"
 #include "core/feed_room.h"
+#include "core/gateway.h"
+#include "core/stream.h"
 #include "core/touched.h"
 
 #define BLOCK_ARENA_MAX (16u << 20)
@@ -130,6 +133,7 @@ struct batch {
 	struct meta_cursor start, end;
 	unsigned events, raised;
 	bool any_border;
+	bool others; /* some of it is another gateway's */
 };
 
 static void batch_fini(struct batch *b)
@@ -180,6 +184,8 @@ static void block_close(struct feed_block *b, const struct meta_cursor *start)
 static enum gh_status batch_add(struct batch *b, const struct meta_event *e, unsigned count)
 {
 	struct feed_block *k = row_grow(&b->block, b->count, &b->room) ? block_new() : NULL;
+	const struct gateway *g = b->hall->core->cfg.gateway;
+	const unsigned own = g ? gateway_slot(g) : 0;
 
 	if (!k)
 		return GH_NOMEM;
@@ -189,6 +195,7 @@ static enum gh_status batch_add(struct batch *b, const struct meta_event *e, uns
 		item_fill(k->arena, b->hall->tenant, &e[i], &k->items[k->count++]);
 		b->raised += k->items[i].raises;
 		b->any_border |= k->items[i].border;
+		b->others |= gh_id_slot(e[i].op) != own;
 	}
 	if (!k->items || gh_arena_overflowed(k->arena))
 		return GH_NOMEM;
@@ -538,6 +545,8 @@ enum gh_status feed_catch_up(struct feed_hall *h, struct meta_call *call, const 
 	st = batch_read(&b, call, NULL);
 	if (st == GH_OK && b.events > FEED_BEHIND_MAX)
 		st = GH_LIMIT;
+	if (st == GH_OK && (b.others || !h->open))
+		stream_catch_up(h->core); /* who is told of it, or given a cursor behind it, finds it when he looks */
 	if (st == GH_OK && (b.any_border || !h->open))
 		st = batch_meet(&b, call, &after, &exact);
 	if (st == GH_OK && !after)

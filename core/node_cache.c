@@ -1,9 +1,11 @@
 /* See node_cache.h. Buckets are singly linked lists whose heads and links are published with release stores; an entry
- * never changes once published (but for its used mark), it is replaced. */
+ * never changes once published (but for its used mark), it is replaced. A folder's members are an entry like any other,
+ * below the folder and of the key that no name has: the empty one. */
 #include "core/node_cache.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,8 +22,10 @@ struct entry {
 	uint64_t hash;
 	uint32_t bytes;
 	atomic_bool used;
-	struct meta_node node; /* name and key point into text */
-	char text[];           /* key NUL name NUL */
+	struct meta_node node;     /* name and key point into text */
+	struct meta_node *members; /* of a listing: they come first in text, their strings behind them */
+	uint32_t member_count;
+	_Alignas(struct meta_node) char text[]; /* of a node: key NUL name NUL */
 };
 
 struct bucket {
@@ -84,24 +88,32 @@ static uint64_t hash_of(const struct node_cache *nc, uint64_t tenant, uint64_t p
 	return gh_siphash(&k, key, len);
 }
 
-static bool entry_is(const struct entry *e, uint64_t hash, uint64_t tenant, uint64_t parent, const char *key, size_t len)
+static bool entry_is(const struct entry *e, uint64_t hash, uint64_t tenant, uint64_t parent, const char *key,
+		     size_t len)
 {
 	return e->hash == hash && e->tenant == tenant && e->parent == parent && e->node.key_len == len &&
 	       memcmp(e->node.key, key, len) == 0;
 }
 
-enum gh_status node_cache_get(struct node_cache *nc, uint64_t tenant, uint64_t parent, const char *key, size_t len,
-			      struct gh_arena *a, struct meta_node *ret)
+/* And marks it as used. */
+static struct entry *find(struct node_cache *nc, uint64_t tenant, uint64_t parent, const char *key, size_t len)
 {
 	const uint64_t hash = hash_of(nc, tenant, parent, key, len);
 	struct entry *e = gh_rcu_read(&nc->bucket[hash & (nc->buckets - 1)].head);
 	while (e && !entry_is(e, hash, tenant, parent, key, len))
 		e = gh_rcu_read(&e->next);
+	if (e && !atomic_load_explicit(&e->used, memory_order_relaxed))
+		atomic_store_explicit(&e->used, true, memory_order_relaxed);
+	return e;
+}
+
+enum gh_status node_cache_get(struct node_cache *nc, uint64_t tenant, uint64_t parent, const char *key, size_t len,
+			      struct gh_arena *a, struct meta_node *ret)
+{
+	const struct entry *e = find(nc, tenant, parent, key, len);
 	gh_metric_add(GH_M_NODE_CACHE, e ? 0 : 1, 1);
 	if (!e)
 		return GH_AGAIN;
-	if (!atomic_load_explicit(&e->used, memory_order_relaxed))
-		atomic_store_explicit(&e->used, true, memory_order_relaxed);
 	*ret = e->node;
 	ret->name = a ? gh_strndup(a, e->node.name, e->node.name_len) : NULL;
 	ret->key = a ? gh_strndup(a, e->node.key, e->node.key_len) : NULL;
@@ -168,21 +180,20 @@ static struct entry *entry_new(uint64_t hash, uint64_t tenant, uint64_t parent, 
 	return e;
 }
 
-void node_cache_fill(struct node_cache *nc, uint64_t tenant, uint64_t parent, const char *key, size_t len,
-		     const struct meta_node *node, uint32_t mark)
+/* Into its bucket, in place of what is there, unless something was dropped since the mark. */
+static void publish(struct node_cache *nc, struct entry *fresh, uint32_t mark)
 {
-	const uint64_t hash = hash_of(nc, tenant, parent, key, len);
-	const uint32_t i = hash & (nc->buckets - 1);
+	const uint32_t i = fresh->hash & (nc->buckets - 1);
 	struct stripe *s = &nc->stripe[i % STRIPES];
-	struct entry *fresh = entry_new(hash, tenant, parent, key, len, node);
-	if (!fresh)
-		return;
 	pthread_mutex_lock(&s->lock);
 	struct entry **link = &nc->bucket[i].head;
-	while (*link && !entry_is(*link, hash, tenant, parent, key, len))
+	while (*link &&
+	       !entry_is(*link, fresh->hash, fresh->tenant, fresh->parent, fresh->node.key, fresh->node.key_len))
 		link = &(*link)->next;
 	const bool raced = atomic_load(&nc->bucket[i].drops) != mark;
-	if (raced || fresh->bytes > nc->stripe_max || (*link && node && (*link)->node.id == node->id && (*link)->node.rev > node->rev)) {
+	const bool older =
+		*link && fresh->node.id && (*link)->node.id == fresh->node.id && (*link)->node.rev > fresh->node.rev;
+	if (raced || older || fresh->bytes > nc->stripe_max) {
 		gh_metric_add(GH_M_NODE_CACHE, 2, 1);
 		free(fresh);
 	} else {
@@ -197,7 +208,15 @@ void node_cache_fill(struct node_cache *nc, uint64_t tenant, uint64_t parent, co
 	pthread_mutex_unlock(&s->lock);
 }
 
-void node_cache_drop(struct node_cache *nc, uint64_t tenant, uint64_t parent, const char *key, size_t len)
+void node_cache_fill(struct node_cache *nc, uint64_t tenant, uint64_t parent, const char *key, size_t len,
+		     const struct meta_node *node, uint32_t mark)
+{
+	struct entry *fresh = entry_new(hash_of(nc, tenant, parent, key, len), tenant, parent, key, len, node);
+	if (fresh)
+		publish(nc, fresh, mark);
+}
+
+static void drop_one(struct node_cache *nc, uint64_t tenant, uint64_t parent, const char *key, size_t len)
 {
 	const uint64_t hash = hash_of(nc, tenant, parent, key, len);
 	const uint32_t i = hash & (nc->buckets - 1);
@@ -210,6 +229,86 @@ void node_cache_drop(struct node_cache *nc, uint64_t tenant, uint64_t parent, co
 	if (*link)
 		unlink_entry(s, link);
 	pthread_mutex_unlock(&s->lock);
+}
+
+void node_cache_drop(struct node_cache *nc, uint64_t tenant, uint64_t parent, const char *key, size_t len)
+{
+	drop_one(nc, tenant, parent, key, len);
+	if (parent)
+		drop_one(nc, tenant, parent, "", 0);
+}
+
+/* ---- listings ---- */
+
+uint32_t node_cache_mark_members(struct node_cache *nc, uint64_t tenant, uint64_t folder)
+{
+	return node_cache_mark(nc, tenant, folder, "", 0);
+}
+
+enum gh_status node_cache_members(struct node_cache *nc, uint64_t tenant, uint64_t folder, struct gh_arena *a,
+				  struct meta_page *ret)
+{
+	const struct entry *e = find(nc, tenant, folder, "", 0);
+	gh_metric_add(GH_M_LIST_CACHE, e ? 0 : 1, 1);
+	if (!e)
+		return GH_AGAIN;
+	const size_t bytes = e->bytes - offsetof(struct entry, text);
+	char *copy = gh_alloc(a, bytes);
+	if (!copy)
+		return GH_NOMEM;
+	memcpy(copy, e->text, bytes);
+	*ret = (struct meta_page){ .count = e->member_count, .nodes = (struct meta_node *)(void *)copy };
+	for (unsigned i = 0; i < ret->count; i++) {
+		ret->nodes[i].key = copy + (e->members[i].key - e->text);
+		ret->nodes[i].name = copy + (e->members[i].name - e->text);
+	}
+	return GH_OK;
+}
+
+static size_t members_bytes(const struct meta_page *page)
+{
+	size_t bytes = page->count * sizeof(struct meta_node);
+	for (unsigned i = 0; i < page->count; i++)
+		bytes += page->nodes[i].key_len + page->nodes[i].name_len + 2u;
+	return bytes;
+}
+
+static char *put_string(char *at, const char *text, size_t len)
+{
+	memcpy(at, text, len);
+	at[len] = '\0';
+	return at + len + 1;
+}
+
+void node_cache_fill_members(struct node_cache *nc, uint64_t tenant, uint64_t folder, const struct meta_page *page,
+			     uint32_t mark)
+{
+	if (page->more || page->count > NODE_CACHE_MEMBERS_MAX)
+		return;
+	const size_t bytes = offsetof(struct entry, text) + members_bytes(page) + 1;
+	if (bytes > nc->stripe_max / 4)
+		return;
+	struct entry *e = malloc(bytes);
+	if (!e)
+		return;
+	memset(e, 0, offsetof(struct entry, text));
+	e->tenant = tenant;
+	e->parent = folder;
+	e->hash = hash_of(nc, tenant, folder, "", 0);
+	e->bytes = (uint32_t)bytes;
+	e->node.key = e->node.name = "";
+	e->members = (struct meta_node *)(void *)e->text;
+	e->member_count = page->count;
+	char *at = e->text + page->count * sizeof(struct meta_node);
+	for (unsigned i = 0; i < page->count; i++) {
+		struct meta_node *m = &e->members[i];
+		*m = page->nodes[i];
+		m->key = at;
+		at = put_string(at, page->nodes[i].key, m->key_len);
+		m->name = at;
+		at = put_string(at, page->nodes[i].name, m->name_len);
+	}
+	publish(nc, e, mark);
 }
 
 void node_cache_clear(struct node_cache *nc)

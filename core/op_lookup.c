@@ -1,4 +1,5 @@
 /* stat, list, quota: what is there, as far as the caller may see it. */
+#include "core/node_cache.h"
 #include "core/place.h"
 #include "core/switches.h"
 
@@ -71,6 +72,8 @@ static enum gh_status page_props(struct vfs_work *w, uint64_t folder, const stru
 		any |= page->nodes[i].has_props;
 	if (!any)
 		return GH_OK;
+	if (!w->may_block)
+		return GH_AGAIN;
 	struct meta_call call = work_call(w);
 	struct meta_prop *rows;
 	unsigned count;
@@ -107,12 +110,15 @@ static enum gh_status page_locks(struct vfs_work *w)
 {
 	struct vfs_req *r = &w->req;
 	struct locks *l = NULL;
-	enum gh_status st = locks_get(r->core, w->tenant, true, &l);
+	enum gh_status st = locks_get(r->core, w->tenant, w->may_block, &l);
+	if (st != GH_OK)
+		return st;
 	for (unsigned i = 0; st == GH_OK && l->count && i < r->node_count; i++) {
 		struct gh_path *child = gh_path_child(r->arena, r->path, r->nodes[i].name, r->nodes[i].key);
 		st = child ? node_show_locks(w, l, child, &r->nodes[i]) : GH_NOMEM;
 	}
-	locks_unref(&l);
+	if (w->may_block)
+		locks_unref(&l);
 	return st;
 }
 
@@ -147,6 +153,27 @@ static enum gh_status page_show(struct vfs_work *w, const struct meta_page *page
 	return GH_OK;
 }
 
+/* A page from memory, where the folder is small; else from the store, which is worth a worker. */
+static enum gh_status page_get(struct vfs_work *w, uint64_t folder, unsigned limit, struct meta_page *page)
+{
+	struct vfs_req *r = &w->req;
+	struct node_cache *nc = r->core->nodes;
+	const bool whole = !r->after || !*r->after;
+	if (!w->may_block) {
+		if (!whole || w->fresh || !core_trusts_memory(r->core, w->tenant->id))
+			return GH_AGAIN;
+		const enum gh_status st = node_cache_members(nc, w->tenant->id, folder, r->arena, page);
+		return st == GH_OK && page->count > limit ? GH_AGAIN : st;
+	}
+	struct meta_call call = work_call(w);
+	const uint32_t mark = node_cache_mark_members(nc, w->tenant->id, folder);
+	const enum gh_status st = ASK(r->core, SERVICE_METADATA, w->tenant->id,
+				      meta_list(r->core->meta, &call, w->tenant->id, folder, r->after, limit, page));
+	if (st == GH_OK && whole)
+		node_cache_fill_members(nc, w->tenant->id, folder, page, mark);
+	return st;
+}
+
 enum gh_status op_list(struct vfs_work *w)
 {
 	struct vfs_req *r = &w->req;
@@ -162,16 +189,12 @@ enum gh_status op_list(struct vfs_work *w)
 		st = GH_NOTDIR;
 	if (st != GH_OK)
 		return st;
-	if (!w->may_block)
-		return GH_AGAIN; /* rows come from the store: a listing is worth a worker */
 
-	struct meta_call call = work_call(w);
 	struct meta_page page;
-	const unsigned most = (unsigned)core_flag(r->core, VFS_FLAG_LIST_PAGE, r->proto, r->session, true);
+	const unsigned most = (unsigned)core_flag(r->core, VFS_FLAG_LIST_PAGE, r->proto, r->session, w->may_block);
 	const unsigned limit = r->limit && r->limit < most ? r->limit : most;
 	r->node_count = 0;
-	st = ASK(r->core, SERVICE_METADATA, w->tenant->id,
-		 meta_list(r->core->meta, &call, w->tenant->id, p.node.id, r->after, limit, &page));
+	st = page_get(w, p.node.id, limit, &page);
 	if (st == GH_OK)
 		st = page_show(w, &page);
 	if (st == GH_OK && (r->flags & VFS_WITH_PROPS) && page.count)

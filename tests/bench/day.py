@@ -113,19 +113,24 @@ class Place:
         return (cpu_s(self.s.proc.pid), sum(cpu_s(pid, True) for pid in self.pg.pids()) if self.pg else 0.0)
 
     def counted(self):
-        """What the gateway counts: operations that went to a worker; nodes that were looked up in memory, and found there."""
+        """What the gateway counts: operations that went to a worker; look-ups of nodes and of listings in memory, and finds."""
         host, port = self.s.address('admin')
         text = gh.Client(host, port).request('GET', '/metrics').text
-        got = {m.group(1): float(m.group(2)) for m in re.finditer(r'gatehouse_\w+\{\w+="(worker|hit|miss)"\} (\S+)', text)}
-        return got['worker'], got['hit'] + got['miss'], got['hit']
+        got = {m.group(1): float(m.group(2)) for m in re.finditer(r'gatehouse_(\w+\{\w+="\w+")\} (\S+)', text)}
+        row = [got['fastpath_total{path="worker"']]
+        for name in ('node', 'list'):
+            hit, miss = (got['%s_cache_total{result="%s"' % (name, x)] for x in ('hit', 'miss'))
+            row += [hit + miss, hit]
+        return row
 
     def measure(self, rate, seconds):
         counts, used = self.counted(), self.used()
         told = self.day('run', rate, seconds, judge=False)
         after = self.used()
         told['gateway_s'], told['database_s'] = after[0] - used[0], after[1] - used[1]
-        workers, looked, found = (b - a for a, b in zip(counts, self.counted()))
-        told['workers'], told['nodes'] = workers / max(1, told['sent']), found / max(1, looked)
+        workers, nodes, nodes_found, lists, lists_found = (b - a for a, b in zip(counts, self.counted()))
+        told['workers'] = workers / max(1, told['sent'])
+        told['nodes'], told['lists'] = nodes_found / max(1, nodes), lists_found / max(1, lists)
         return told
 
 
@@ -157,14 +162,14 @@ def row(rate, runs):
     text += ' %d, %d, %d | %d, %d |' % (total(runs, 'wrong'), refused(runs), total(runs, 'lost') + total(runs, 'unanswered'),
                                         total(runs, 'waited'), total(runs, 'late'))
     text += ' %.0f, %.0f, %.0f %% |' % tuple(100 * middle(runs, k) / took for k in ('cpu_s', 'gateway_s', 'database_s'))
-    text += ' %.0f, %.0f | %.2f, %.0f %% |' % (
+    text += ' %.0f, %.0f | %.2f, %.0f %%, %.0f %% |' % (
         1e6 * middle(runs, 'gateway_s') / middle(runs, 'sent'), 1e6 * middle(runs, 'database_s') / middle(runs, 'sent'),
-        middle(runs, 'workers'), 100 * middle(runs, 'nodes'))
+        middle(runs, 'workers'), 100 * middle(runs, 'nodes'), 100 * middle(runs, 'lists'))
     return text, clean and p99 < GOAL_MS
 
 
 HEAD = ['| a second | served | all | ' + ' | '.join(CLASSES) + ' | wrong, refused, lost | waited, late | generator, gateway, database '
-        '| gateway, database us | workers, nodes |', '|' + '---|' * 12]
+        '| gateway, database us | workers, nodes, lists |', '|' + '---|' * 12]
 
 
 def told_mix():
@@ -198,7 +203,8 @@ def section(args, place, rows, kept, lines):
         'Generator, gateway and database share all processors.' % (args.tenants, FOLDERS, FOLDERS * FILES, CONNECTIONS, told_mix()),
         '', 'Times in ms: p50 / p99 / p99.9, medians of the rounds. waited: found all connections of its tenant busy; late: left the '
         'generator more than 5 ms after it was due; both are in the times. Processor: of one core; us: for a request. workers: '
-        'operations a request that memory could not answer; nodes: look-ups in memory that found the node.', ''] + HEAD + rows + [
+        'operations a request that memory could not answer; nodes, lists: look-ups that found it in '
+        'memory.', ''] + HEAD + rows + [
         '', 'Wanted: %d a second with a p99 under %d ms. %s.' % (GOAL_RATE, GOAL_MS, 'Reached' if GOAL_RATE in kept else
                                                               'Not reached: %s' % ('up to %d' % max(kept) if kept else 'at no rate')),
         '', 'Not in it: verifying passwords, %.1f ms of processor time for each tenant, %.1f s for all of them, two at a time; '

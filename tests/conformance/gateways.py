@@ -79,6 +79,29 @@ def folders(a, b):
     soon(status(b, 'GET', '/dav/moved/e/f/x', 404), 'what was in it is gone for the other')
 
 
+def listed(s, path):
+    return s.http('PROPFIND', path, {'Depth': '1'}).text
+
+
+def told_then_looked(a, b):
+    """Listings are kept in memory, too. Whoever was told of something by a gateway finds it in that gateway's listing."""
+    t.eq(a.http('MKCOL', '/dav/told').status, 201, 'a folder')
+    soon(status(b, 'GET', '/api/v1/list/told', 200), 'it is there')
+    cursor = b.http('GET', '/api/v1/events').json['next']
+    late = []
+    for i in range(30):
+        for _ in range(2):
+            listed(b, '/dav/told/')  # in memory now
+        t.eq(a.http('PUT', '/dav/told/n%02d' % i, body=b'x').status, 201, 'one writes')
+        r = b.http('GET', '/api/v1/events?after=%s&wait=20' % cursor).json
+        cursor = r['next']
+        if [e for e in r['events'] if e['path'] == '/told/n%02d' % i] and '/n%02d<' % i not in listed(b, '/dav/told/'):
+            late.append(i)
+    t.eq(late, [], 'what the other was told of is in its listing at once')
+    t.eq(a.http('DELETE', '/dav/told/n00').status, 204, 'one removes')
+    soon(lambda: '/n00<' not in listed(b, '/dav/told/'), 'and it is gone from the listing of the other')
+
+
 def conditions(a, b):
     etag = a.http('PUT', '/dav/c', body=b'1').header('ETag') or a.http('HEAD', '/dav/c').header('ETag')
     t.eq(b.http('PUT', '/dav/c', {'If-Match': etag}, b'2').status, 204, 'a condition holds on the other')
@@ -426,6 +449,7 @@ def stream_is_lost(g, a, b):
     for _ in range(2):
         for i in range(20):
             b.http('GET', '/dav/lost%d' % i)
+        t.has(listed(b, '/dav/'), '/lost7<', 'they are listed')
     g.sql('ALTER TABLE event RENAME COLUMN touched TO hidden')
     try:
         soon(lambda: ' 503 ' in ready(b) and 'stream' in ready(b), 'without its stream a gateway says so on /readyz', within=5)
@@ -434,6 +458,7 @@ def stream_is_lost(g, a, b):
             g.sql("UPDATE node SET name = 'gone%d', name_key = 'gone%d' WHERE name_key = 'lost%d'" % (i, i, i))
         t.eq([b.http('GET', '/dav/lost%d' % i).status for i in range(20)], [404] * 20, 'what is in memory is not shown')
         t.eq([b.http('GET', '/dav/gone%d' % i).status for i in range(20)], [200] * 20, 'what is in the store is')
+        t.hasnt(listed(b, '/dav/'), '/lost7<', 'nor are listings from memory')
     finally:
         g.sql('ALTER TABLE event RENAME COLUMN hidden TO touched')
     soon(lambda: ' 200 ' in ready(b), 'it recovers by itself', within=10)
@@ -445,6 +470,7 @@ def main():
         a, b = g[0], g[1]
         doors_of_two(a, b)
         folders(a, b)
+        told_then_looked(a, b)
         conditions(a, b)
         locks(a, b)
         people(g, a, b)
