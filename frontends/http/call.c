@@ -236,7 +236,7 @@ static void submitted_done(struct vfs_req *req, void *door)
 		http_call_resume(k);
 }
 
-static bool submit(struct http_call *k, struct vfs_req *req, http_then_fn *then)
+static bool submit(struct http_call *k, struct vfs_req *req, http_then_fn *then, bool hold)
 {
 	GH_ASSERT(!k->pending);
 	if (k->dead || k->conn->shard->quiescing) {
@@ -253,19 +253,24 @@ static bool submit(struct http_call *k, struct vfs_req *req, http_then_fn *then)
 	}
 	k->pending = req;
 	k->pending_then = then;
-	k->ex.held = true;
+	k->ex.held |= hold;
 	return false;
 }
 
 void http_submit(struct http_ex *ex, struct vfs_req *req, http_then_fn *then)
 {
-	(void)submit(http_call_of(ex), req, then);
+	(void)submit(http_call_of(ex), req, then, true);
 }
 
 void http_submit_in_stream(struct http_ex *ex, struct vfs_req *req, http_then_fn *then)
 {
-	if (submit(http_call_of(ex), req, then))
+	if (submit(http_call_of(ex), req, then, true))
 		http_call_of(ex)->again = true;
+}
+
+void http_submit_ahead(struct http_ex *ex, struct vfs_req *req, http_then_fn *then)
+{
+	(void)submit(http_call_of(ex), req, then, false);
 }
 
 /* ---- the steps ---- */

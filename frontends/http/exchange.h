@@ -113,6 +113,9 @@ typedef enum gh_status http_fill_fn(struct http_ex *ex, struct gh_buf *out);
 void http_reply_stream(struct http_ex *ex, int code, http_fill_fn *fill);
 /* A core request within a stream's fill: holds the stream, `then` fires, then fill is called again. */
 void http_submit_in_stream(struct http_ex *ex, struct vfs_req *req, http_then_fn *then);
+/* The same for what a stream will need soon: the stream goes on meanwhile, and its fill says GH_WAIT if it needs that before
+ * `then` has come. One at a time, and nothing else is submitted before. */
+void http_submit_ahead(struct http_ex *ex, struct vfs_req *req, http_then_fn *then);
 /* service->refuse, with Retry-After and the access log filled in. */
 void http_refuse(struct http_ex *ex, enum gh_status st, const struct vfs_req *req);
 

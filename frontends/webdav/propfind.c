@@ -1,15 +1,15 @@
 /* PROPFIND (RFC 4918 section 9.1): stat, quota when it is asked for, then the listing page by page into a 207. What
- * fits into 1 MiB is answered whole; longer ones are streamed with one page and 64 KiB of text in memory. Loop thread
- * of the exchange.
+ * fits into 1 MiB is answered whole; longer ones are streamed with two pages and 64 KiB of text in memory: while one is
+ * rendered and sent, the store is asked for the next. Loop thread of the exchange.
  *
- *   stat -> (quota) -> (list) -> answer, which may list again from within the stream
+ *   stat -> (quota) -> (list) -> answer, which lists again from within the stream
  */
 #include "frontends/webdav/dav.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Children a page: what a listing holds in memory, times the listings that run at once. */
+/* Children a page: half of what a listing holds in memory, times the listings that run at once. */
 #define PAGE_ENTRIES 250
 #define WHOLE_BYTES ((size_t)1 << 20)
 #define ENTRY_BYTES ((size_t)8 << 20) /* one entry with all its dead properties */
@@ -23,13 +23,15 @@ struct dav_listing {
 	bool noroot;
 	struct vfs_req *self;     /* stat of the resource itself */
 	struct vfs_req *page;     /* of its members, while they are rendered */
+	struct vfs_req *ahead;    /* the next one, where it is here already */
+	bool asked;               /* it is on its way */
 	unsigned next;            /* in the page */
 	struct gh_buf href, path; /* of the folder, with a slash at the end; behind it the name of one member */
 	size_t href_len, path_len;
 	/* stream */
 	struct gh_buf text;
 	size_t text_sent;
-	bool ended;
+	bool ended, cut;
 };
 
 static struct dav_listing *listing_of(struct http_ex *ex)
@@ -45,6 +47,7 @@ void dav_propfind_gone(struct http_ex *ex)
 		return;
 	vfs_req_free(&l->self);
 	vfs_req_free(&l->page);
+	vfs_req_free(&l->ahead);
 	gh_buf_fini(&l->href);
 	gh_buf_fini(&l->path);
 	gh_buf_fini(&l->text);
@@ -101,13 +104,12 @@ static void put_member(struct gh_buf *b, struct dav_listing *l, const struct vfs
 
 /* ---- streamed ---- */
 
-static void list_next(struct http_ex *ex, struct vfs_req *req)
+static void page_came(struct http_ex *ex, struct vfs_req *req)
 {
 	struct dav_listing *l = listing_of(ex);
 
-	vfs_req_free(&l->page);
-	l->page = req;
-	l->next = 0;
+	l->ahead = req;
+	l->asked = false;
 }
 
 static enum gh_status list_req(struct http_ex *ex, const char *after, struct vfs_req **ret_req)
@@ -123,29 +125,49 @@ static enum gh_status list_req(struct http_ex *ex, const char *after, struct vfs
 	return GH_OK;
 }
 
-/* More text, from the page at hand or by asking for the next one. */
-static enum gh_status render_more(struct http_ex *ex, struct dav_listing *l)
+/* The page behind the one at hand, if there is one. */
+static enum gh_status ask_ahead(struct http_ex *ex, struct dav_listing *l)
 {
 	struct vfs_req *req;
 	enum gh_status st;
 
+	if (!l->page || !l->page->next_after)
+		return GH_OK;
+	st = list_req(ex, l->page->next_after, &req);
+	if (st != GH_OK)
+		return st;
+	l->asked = true;
+	http_submit_ahead(ex, req, page_came);
+	return GH_OK;
+}
+
+/* The page at hand is used up, and was not the last. */
+static enum gh_status turn_page(struct http_ex *ex, struct dav_listing *l)
+{
+	if (l->asked)
+		return GH_WAIT;
+	if (l->cut)
+		return GH_NOMEM;
+	vfs_req_free(&l->page);
+	l->page = l->ahead;
+	l->ahead = NULL;
+	l->next = 0;
+	return l->page->status == GH_OK ? ask_ahead(ex, l) : l->page->status; /* never a short listing: the connection is cut */
+}
+
+/* More text, from the page at hand or the next one. */
+static enum gh_status render_more(struct http_ex *ex, struct dav_listing *l)
+{
 	gh_buf_clear(&l->text);
 	l->text_sent = 0;
-	if (l->page && l->page->status != GH_OK)
-		return l->page->status; /* never a short listing: the connection is cut */
 	while (l->page && l->next < l->page->node_count && l->text.len < FILL_BYTES / 2)
 		put_member(&l->text, l, &l->page->nodes[l->next++]);
 	if (l->text.failed)
 		return GH_NOMEM;
 	if (l->text.len > 0)
 		return GH_OK;
-	if (l->page && l->page->next_after) {
-		st = list_req(ex, l->page->next_after, &req);
-		if (st != GH_OK)
-			return st;
-		http_submit_in_stream(ex, req, list_next);
-		return GH_WAIT;
-	}
+	if (l->page && l->page->next_after)
+		return turn_page(ex, l);
 	l->ended = true;
 	DAV_LIT(&l->text, MULTISTATUS_END);
 	return GH_OK;
@@ -212,6 +234,8 @@ static void answer(struct http_ex *ex)
 	http_reply_header(ex, "Content-Type", DAV_XML_TYPE);
 	http_reply_header(ex, "Cache-Control", "private, no-store");
 	http_reply_stream(ex, 207, fill);
+	if (ask_ahead(ex, l) != GH_OK)
+		l->cut = true;
 }
 
 static void listed(struct http_ex *ex, struct vfs_req *req)
