@@ -21,7 +21,7 @@ enum gh_status gate_enter(struct vfs_work *w)
 	}
 	w->tree_gen = atomic_load_explicit(&w->tenant->tree_gen, memory_order_acquire);
 	if (w->may_block)
-		rights_unref(&w->rights); /* of an earlier entry in this attempt: MKDIR looks before it enters */
+		rights_unref(&w->rights); /* of an earlier entry in this attempt: a write that guessed wrong */
 	const enum gh_status st = rights_get(w->req.core, w->tenant, w->may_block, &w->rights);
 	if (st != GH_OK)
 		return st;

@@ -6,17 +6,10 @@
 #include "core/change.h"
 #include "core/node_cache.h"
 
-/* What each of these begins with: gate, place, the row's rights, locks. */
-static enum gh_status enter(struct vfs_work *w, struct place *p, struct locks **ret_locks, bool must_exist,
-			    unsigned lock_what)
+/* The row's rights, conditions, locks. */
+static enum gh_status check(struct vfs_work *w, const struct place *p, struct locks **ret_locks, unsigned lock_what)
 {
-	enum gh_status st = gate_enter(w);
-	if (st == GH_OK)
-		st = place_find(w, w->req.path, p);
-	if (st == GH_OK && must_exist && !p->exists)
-		st = GH_NOTFOUND;
-	if (st == GH_OK)
-		st = gate_check(w, p, NULL);
+	enum gh_status st = gate_check(w, p, NULL);
 	if (st == GH_OK)
 		st = locks_get(w->req.core, w->tenant, true, ret_locks);
 	if (st == GH_OK)
@@ -24,6 +17,17 @@ static enum gh_status enter(struct vfs_work *w, struct place *p, struct locks **
 	if (st == GH_OK)
 		st = lock_check(w, *ret_locks, w->req.path, lock_what);
 	return st;
+}
+
+/* What each of these begins with: gate, place, and all that. */
+static enum gh_status enter(struct vfs_work *w, struct place *p, struct locks **ret_locks, unsigned lock_what)
+{
+	enum gh_status st = gate_enter(w);
+	if (st == GH_OK)
+		st = place_find(w, w->req.path, p);
+	if (st == GH_OK && !p->exists)
+		st = GH_NOTFOUND;
+	return st == GH_OK ? check(w, p, ret_locks, lock_what) : st;
 }
 
 static enum gh_status try_mkdir(struct vfs_work *w, struct locks **l)
@@ -39,7 +43,7 @@ static enum gh_status try_mkdir(struct vfs_work *w, struct locks **l)
 		return gate_visible(w, r->path, r->path->depth) ? GH_EXISTS : GH_DENIED;
 	if (!place_has_parent(&p))
 		return GH_NOPARENT;
-	st = enter(w, &p, l, false, LOCK_SELF | LOCK_MEMBER);
+	st = check(w, &p, l, LOCK_SELF | LOCK_MEMBER);
 	if (st != GH_OK)
 		return st == GH_NOTFOUND ? GH_NOPARENT : st;
 
@@ -93,7 +97,7 @@ static enum gh_status try_remove(struct vfs_work *w, struct locks **l)
 {
 	struct vfs_req *r = &w->req;
 	struct place p;
-	enum gh_status st = enter(w, &p, l, true, LOCK_SELF | LOCK_MEMBER | LOCK_BELOW);
+	enum gh_status st = enter(w, &p, l, LOCK_SELF | LOCK_MEMBER | LOCK_BELOW);
 	if (st != GH_OK)
 		return st;
 	const bool folder = p.node.type == META_FOLDER;
@@ -132,7 +136,7 @@ static enum gh_status try_set_times(struct vfs_work *w, struct locks **l)
 {
 	struct vfs_req *r = &w->req;
 	struct place p;
-	enum gh_status st = enter(w, &p, l, true, LOCK_SELF);
+	enum gh_status st = enter(w, &p, l, LOCK_SELF);
 	if (st != GH_OK)
 		return st;
 	if (place_is_root(&p))
@@ -200,7 +204,7 @@ static enum gh_status try_set_props(struct vfs_work *w, struct locks **l)
 	struct place p;
 	enum gh_status st = check_changes(r);
 	if (st == GH_OK)
-		st = enter(w, &p, l, true, LOCK_SELF);
+		st = enter(w, &p, l, LOCK_SELF);
 	if (st == GH_OK)
 		st = count_props(w, &p);
 	if (st != GH_OK)

@@ -106,6 +106,10 @@ struct db_driver {
 	/* Runs a bound statement that gives no rows, some time before the next one that is stepped; what is wrong with it is
 	 * told there, or at the commit. NULL: step is as fast. */
 	enum gh_status (*run_later)(struct db_stmt *s);
+	/* A bound statement with rows, which will be stepped soon, on a reader: it goes out with the next one that is stepped,
+	 * so that both are waited for once. What is bound stays until then. Each statement once; all are forgotten by
+	 * snapshot_end, stepped or not. NULL: step is as fast. */
+	void (*ahead)(struct db_stmt *s);
 	int64_t (*get_i64)(struct db_stmt *s, unsigned column); /* from 0; NULL gives 0 */
 	const void *(*get_bytes)(struct db_stmt *s, unsigned column, size_t *ret_len); /* until the next step */
 	bool (*is_null)(struct db_stmt *s, unsigned column);

@@ -34,6 +34,7 @@ struct pg_stmt {
 	struct pg_conn *conn;
 	enum sql_id id;
 	bool prepared[PG_HOWS]; /* sent to be; see pg_send */
+	bool ahead; /* goes out with the next that is stepped */
 	unsigned count;
 	struct db_value values[PG_VALUES_MAX];
 	PGresult *rows; /* of the last run; NULL: not run */
@@ -58,6 +59,7 @@ struct pg_expected {
 	unsigned member, cmd;
 };
 
+#define PG_AHEAD_MAX 8
 #define PG_DEFERRED_MAX 6
 #define PG_CONTROL_MAX 96
 
@@ -77,6 +79,8 @@ struct pg_conn {
 	uint64_t changed, changed_total;
 	char deferred[PG_DEFERRED_MAX][PG_CONTROL_MAX];
 	unsigned deferred_count;
+	struct pg_stmt *ahead[PG_AHEAD_MAX]; /* since the last snapshot_end */
+	unsigned ahead_count;
 	struct pg_expected *expected;
 	unsigned expected_at, expected_count, expected_cap;
 	struct pg_stmt *stmts[SQL_COUNT]; /* made when first used */

@@ -1,8 +1,9 @@
 /* The PostgreSQL driver: statements that are run one by one (reading, and jobs of the writer), and transactions. Called
  * through db_pgsql.
  *
- * A statement is one round trip: it is sent when it is first stepped, with whatever was put off before it, and all of its
- * rows come back at once; every statement of the store bounds how many there are, or is about what memory holds anyway.
+ * A statement is one round trip: it is sent when it is first stepped, with whatever was put off before it and those that are
+ * known to follow (ahead), and all of its rows come back at once; every statement of the store bounds how many there are, or
+ * is about what memory holds anyway.
  */
 #include "backends/metadata/pgsql.h"
 
@@ -79,32 +80,87 @@ static void pg_reset(struct db_stmt *base)
 	s->rows = NULL;
 }
 
+/* ---- what follows ---- */
+
+static void pg_ahead(struct db_stmt *base)
+{
+	struct pg_stmt *s = stmt_of(base);
+	struct pg_conn *c = s->conn;
+
+	GH_ASSERT(!s->ahead && !s->rows);
+	if (c->ahead_count == PG_AHEAD_MAX)
+		return; /* it is sent when it is stepped */
+	s->ahead = true;
+	c->ahead[c->ahead_count++] = s;
+}
+
+/* None is waited for any more. */
+static void ahead_forget(struct pg_conn *c)
+{
+	for (unsigned i = 0; i < c->ahead_count; i++) {
+		c->ahead[i]->ahead = false;
+		pg_reset(&c->ahead[i]->base);
+	}
+	c->ahead_count = 0;
+}
+
+/* What came of some of them is of another moment than what the others will see. */
+static void ahead_again(struct pg_conn *c)
+{
+	for (unsigned i = 0; i < c->ahead_count; i++) {
+		pg_reset(&c->ahead[i]->base);
+		c->ahead[i]->ahead = true;
+	}
+}
+
+static bool send_rows(struct pg_conn *c, struct pg_stmt *s)
+{
+	const struct pg_expected rows = { .kind = PG_EXPECT_ROWS, .how = PG_AS_IS, .cmd = s->id };
+
+	return pg_send(c, s, s->values, s->count, 0, rows);
+}
+
+static bool send_ahead(struct pg_conn *c)
+{
+	bool ok = true;
+
+	for (unsigned i = 0; ok && i < c->ahead_count; i++)
+		ok = !c->ahead[i]->ahead || send_rows(c, c->ahead[i]);
+	return ok;
+}
+
+/* The rows of s, or of one that was sent with it. */
+static void take_rows(struct pg_conn *c, const struct pg_expected *e, struct pg_stmt *s, PGresult *r)
+{
+	struct pg_stmt *of = c->stmts[e->cmd];
+
+	if (of == s)
+		c->changed = (uint64_t)strtoull(PQcmdTuples(r), NULL, 10);
+	c->changed_total += PQresultStatus(r) == PGRES_COMMAND_OK ? c->changed : 0;
+	of->rows = r;
+	of->row = -1;
+	of->ahead = false;
+}
+
 static enum gh_status run_once(struct pg_conn *c, struct pg_stmt *s)
 {
-	const struct pg_expected rows = { .kind = PG_EXPECT_ROWS, .how = PG_AS_IS };
 	enum gh_status first = GH_OK, st;
 	struct pg_expected e;
 	PGresult *r;
 
-	(void)(pg_send_deferred(c) && pg_send(c, s, s->values, s->count, 0, rows) && pg_send_sync(c));
+	(void)(pg_send_deferred(c) && send_ahead(c) && (s->ahead || send_rows(c, s)) && pg_send_sync(c));
 	while ((st = pg_next(c, &e, &r)) == GH_OK) {
 		const ExecStatusType what = PQresultStatus(r);
 
 		if (what == PGRES_FATAL_ERROR && first == GH_OK && e.kind != PG_EXPECT_STALE)
 			first = pg_fail(c, r, sql_rows[s->id].name);
 		if (e.kind == PG_EXPECT_ROWS && (what == PGRES_TUPLES_OK || what == PGRES_COMMAND_OK)) {
-			c->changed = (uint64_t)strtoull(PQcmdTuples(r), NULL, 10);
-			c->changed_total += what == PGRES_COMMAND_OK ? c->changed : 0;
-			s->rows = r;
+			take_rows(c, &e, s, r);
 		} else {
 			PQclear(r);
 		}
 	}
-	if (st != GH_END)
-		return st;
-	if (first != GH_OK)
-		pg_reset(&s->base);
-	return first;
+	return st == GH_END ? first : st;
 }
 
 static bool in_time(const struct pg_conn *c)
@@ -120,9 +176,15 @@ static enum gh_status run(struct pg_conn *c, struct pg_stmt *s)
 
 	if (st == GH_DATABASE && c->lost && c->fresh && in_time(c) && pg_redial(c) == GH_OK) {
 		c->deferred_count = deferred_count;
+		pg_reset(&s->base);
+		ahead_again(c);
 		st = run_once(c, s);
 	}
 	c->fresh = false;
+	if (st != GH_OK) {
+		pg_reset(&s->base);
+		ahead_forget(c);
+	}
 	return st;
 }
 
@@ -143,7 +205,6 @@ static enum gh_status pg_step(struct db_stmt *base)
 
 		if (st != GH_OK)
 			return st;
-		s->row = -1;
 	}
 	return ++s->row < PQntuples(s->rows) ? GH_OK : GH_END;
 }
@@ -211,6 +272,7 @@ static void pg_snapshot_end(struct db_conn *base)
 	struct pg_conn *c = conn_of(base);
 	bool was_sent = c->begun && !c->deferred_count;
 
+	ahead_forget(c);
 	c->begun = false;
 	c->deferred_count = 0;
 	if (was_sent && pg_send_control(c, "COMMIT", PG_EXPECT_STALE) && pg_send_sync(c) && PQflush(c->h) < 0)
@@ -317,6 +379,7 @@ const struct db_driver db_pgsql = {
 	.bind = pg_bind,
 	.step = pg_step,
 	.run_later = pg_run_later,
+	.ahead = pg_ahead,
 	.get_i64 = pg_get_i64,
 	.get_bytes = pg_get_bytes,
 	.is_null = pg_is_null,

@@ -46,24 +46,12 @@ static enum gh_status used_by_user(struct db_conn *c, uint64_t tenant, uint64_t 
 
 static enum gh_status used_by_tenant(struct db_conn *c, uint64_t tenant, int64_t ret[2])
 {
-	uint64_t keys[2] = { tenant };
-	struct db_stmt *s;
-	enum gh_status st = c->drv->prepare(c, SQL_USAGE_FOLDED, &s);
+	enum gh_status st = sums(c, SQL_USAGE_FOLDED, &tenant, 1, ret);
 
-	if (st != GH_OK)
-		return st;
-	db_bind_u64(s, 1, tenant);
-	st = c->drv->step(s);
-	if (st == GH_OK) {
-		keys[1] = db_u64(s, 0);
-		ret[0] = db_i64(s, 1);
-		ret[1] = db_i64(s, 2);
-	}
-	c->drv->reset(s);
 	if (st == GH_OK)
-		st = sums(c, SQL_USAGE_SINCE, keys, 2, ret);
+		st = sums(c, SQL_USAGE_SINCE, &tenant, 1, ret);
 	if (st == GH_OK)
-		st = sums(c, SQL_USAGE_LATE, keys, 2, ret);
+		st = sums(c, SQL_USAGE_LATE, &tenant, 1, ret);
 	return st == GH_END ? GH_NOTFOUND : st;
 }
 

@@ -6,15 +6,13 @@
 
 /* ---- usage ---- */
 
-static enum gh_status add_sums(struct query *q, enum sql_id sql, uint64_t tenant, uint64_t folded, int64_t *bytes,
-			       int64_t *files)
+static enum gh_status add_sums(struct query *q, enum sql_id sql, uint64_t tenant, int64_t *bytes, int64_t *files)
 {
 	enum gh_status st = query_prepare(q, sql);
 
 	if (st != GH_OK)
 		return st;
 	db_bind_u64(q->stmt, 1, tenant);
-	db_bind_u64(q->stmt, 2, folded);
 	st = q->m->drv->step(q->stmt);
 	if (st == GH_OK) {
 		*bytes += db_i64(q->stmt, 0);
@@ -26,30 +24,19 @@ static enum gh_status add_sums(struct query *q, enum sql_id sql, uint64_t tenant
 enum gh_status shard_usage(struct shard_store *m, struct meta_call *c, uint64_t tenant, uint64_t *ret_bytes,
 			   uint64_t *ret_files)
 {
+	static const enum sql_id all[] = { SQL_USAGE_FOLDED, SQL_USAGE_SINCE, SQL_USAGE_LATE };
 	int64_t bytes = 0, files = 0;
-	uint64_t folded = 0;
 	struct query q;
 	enum gh_status st = query_open(&q, m, c);
 
 	if (st == GH_OK)
 		st = query_snapshot(&q);
 	if (st == GH_OK)
-		st = query_prepare(&q, SQL_USAGE_FOLDED);
-	if (st == GH_OK) {
-		db_bind_u64(q.stmt, 1, tenant);
-		st = m->drv->step(q.stmt);
-	}
-	if (st == GH_OK) {
-		folded = db_u64(q.stmt, 0);
-		bytes = db_i64(q.stmt, 1);
-		files = db_i64(q.stmt, 2);
-	} else if (st == GH_END) {
+		st = query_ahead(&q, tenant, all, sizeof(all) / sizeof(all[0]));
+	for (unsigned i = 0; st == GH_OK && i < sizeof(all) / sizeof(all[0]); i++)
+		st = add_sums(&q, all[i], tenant, &bytes, &files);
+	if (st == GH_END)
 		st = GH_NOTFOUND; /* no such tenant */
-	}
-	if (st == GH_OK)
-		st = add_sums(&q, SQL_USAGE_SINCE, tenant, folded, &bytes, &files);
-	if (st == GH_OK)
-		st = add_sums(&q, SQL_USAGE_LATE, tenant, folded, &bytes, &files);
 	query_close(&q);
 	if (st == GH_OK) {
 		*ret_bytes = bytes > 0 ? (uint64_t)bytes : 0;

@@ -90,18 +90,13 @@ static void row_user(struct gh_arena *a, struct db_stmt *s, struct meta_user *u)
 	u->password_hash = row_str(a, s, 6, NULL);
 }
 
-/* A column of ids. */
-static enum gh_status ids_of(struct query *q, enum sql_id sql, uint64_t tenant, uint64_t id, uint64_t **ret,
-			     unsigned *ret_count)
+/* The bound statement's rows: a column of ids. */
+static enum gh_status ids_collect(struct query *q, uint64_t **ret, unsigned *ret_count)
 {
 	uint64_t *ids = NULL;
 	unsigned count = 0, cap = 0;
-	enum gh_status st = query_prepare(q, sql);
+	enum gh_status st;
 
-	if (st != GH_OK)
-		return st;
-	db_bind_u64(q->stmt, 1, tenant);
-	db_bind_u64(q->stmt, 2, id);
 	while ((st = q->m->drv->step(q->stmt)) == GH_OK) {
 		ids = rows_more(q->call->arena, ids, count, &cap, sizeof(*ids));
 		if (!ids)
@@ -113,8 +108,20 @@ static enum gh_status ids_of(struct query *q, enum sql_id sql, uint64_t tenant, 
 	return st == GH_END ? GH_OK : st;
 }
 
-/* Runs the bound statement for users, then fills in their groups. */
-static enum gh_status users_collect(struct query *q, uint64_t tenant, struct meta_user **ret, unsigned *ret_count)
+static enum gh_status ids_of(struct query *q, enum sql_id sql, uint64_t tenant, uint64_t id, uint64_t **ret,
+			     unsigned *ret_count)
+{
+	enum gh_status st = query_prepare(q, sql);
+
+	if (st != GH_OK)
+		return st;
+	db_bind_u64(q->stmt, 1, tenant);
+	db_bind_u64(q->stmt, 2, id);
+	return ids_collect(q, ret, ret_count);
+}
+
+/* Runs the bound statement for users; their groups are still missing. GH_END. */
+static enum gh_status users_alone(struct query *q, struct meta_user **ret, unsigned *ret_count)
 {
 	struct meta_user *rows = NULL;
 	unsigned count = 0, cap = 0;
@@ -126,13 +133,52 @@ static enum gh_status users_collect(struct query *q, uint64_t tenant, struct met
 			return GH_NOMEM;
 		row_user(q->call->arena, q->stmt, &rows[count++]);
 	}
-	for (unsigned i = 0; st == GH_END && i < count; i++) {
-		st = ids_of(q, SQL_TEAMS_OF_ACCOUNT, tenant, rows[i].id, &rows[i].groups, &rows[i].group_count);
-		st = st == GH_OK ? GH_END : st;
-	}
 	*ret = rows;
 	*ret_count = count;
 	return st;
+}
+
+static enum gh_status users_collect(struct query *q, uint64_t tenant, struct meta_user **ret, unsigned *ret_count)
+{
+	enum gh_status st = users_alone(q, ret, ret_count);
+
+	for (unsigned i = 0; st == GH_END && i < *ret_count; i++) {
+		struct meta_user *u = &(*ret)[i];
+
+		st = ids_of(q, SQL_TEAMS_OF_ACCOUNT, tenant, u->id, &u->groups, &u->group_count);
+		st = st == GH_OK ? GH_END : st;
+	}
+	return st;
+}
+
+static enum gh_status prepare_by_name(struct query *q, enum sql_id sql, uint64_t tenant, const char *key)
+{
+	enum gh_status st = query_prepare(q, sql);
+
+	if (st == GH_OK) {
+		db_bind_u64(q->stmt, 1, tenant);
+		db_bind_blob(q->stmt, 2, key, strlen(key));
+	}
+	return st;
+}
+
+/* The user of that name, and his groups, of one moment and asked for together. */
+static enum gh_status user_named(struct query *q, uint64_t tenant, const char *key, struct meta_user **ret,
+				 unsigned *ret_count)
+{
+	enum gh_status st = prepare_by_name(q, SQL_TEAMS_OF_NAME, tenant, key);
+
+	if (st == GH_OK && q->m->drv->ahead)
+		q->m->drv->ahead(q->stmt);
+	q->stmt = NULL; /* comes back below */
+	if (st == GH_OK)
+		st = prepare_by_name(q, SQL_ACCOUNT_BY_NAME, tenant, key);
+	if (st == GH_OK)
+		st = users_alone(q, ret, ret_count);
+	if (st != GH_END || !*ret_count)
+		return st;
+	st = prepare_by_name(q, SQL_TEAMS_OF_NAME, tenant, key);
+	return st == GH_OK ? ids_collect(q, &(*ret)->groups, &(*ret)->group_count) : st;
 }
 
 enum gh_status shard_user_by_name(struct shard_store *m, struct meta_call *c, uint64_t tenant, const char *key,
@@ -146,12 +192,7 @@ enum gh_status shard_user_by_name(struct shard_store *m, struct meta_call *c, ui
 	if (st == GH_OK)
 		st = query_snapshot(&q);
 	if (st == GH_OK)
-		st = query_prepare(&q, SQL_ACCOUNT_BY_NAME);
-	if (st == GH_OK) {
-		db_bind_u64(q.stmt, 1, tenant);
-		db_bind_blob(q.stmt, 2, key, strlen(key));
-		st = users_collect(&q, tenant, &rows, &count);
-	}
+		st = user_named(&q, tenant, key, &rows, &count);
 	query_close(&q);
 	st = query_result(&q, st);
 	if (st == GH_OK && !count)
@@ -442,6 +483,7 @@ enum gh_status shard_rights_mark(struct shard_store *m, struct meta_call *c, uin
 
 enum gh_status shard_rights_load(struct shard_store *m, struct meta_call *c, uint64_t tenant, struct meta_rights **ret)
 {
+	static const enum sql_id all[] = { SQL_TENANT_EPOCHS, SQL_ACL_NODES, SQL_ACES, SQL_ACCOUNTS_ALL, SQL_MEMBERS_ALL };
 	struct meta_rights *r = gh_alloc(c->arena, sizeof(*r));
 	uint64_t root = 0;
 	struct query q;
@@ -452,6 +494,8 @@ enum gh_status shard_rights_load(struct shard_store *m, struct meta_call *c, uin
 	st = query_open(&q, m, c);
 	if (st == GH_OK)
 		st = query_snapshot(&q);
+	if (st == GH_OK)
+		st = query_ahead(&q, tenant, all, sizeof(all) / sizeof(all[0]));
 	if (st == GH_OK)
 		st = query_prepare(&q, SQL_TENANT_EPOCHS);
 	if (st == GH_OK) {

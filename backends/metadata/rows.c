@@ -14,6 +14,22 @@ enum gh_status query_snapshot(struct query *q)
 	return q->m->drv->snapshot(q->conn);
 }
 
+enum gh_status query_ahead(struct query *q, uint64_t tenant, const enum sql_id *ids, unsigned count)
+{
+	enum gh_status st = GH_OK;
+
+	for (unsigned i = 0; q->m->drv->ahead && st == GH_OK && i < count; i++) {
+		struct db_stmt *s;
+
+		st = q->m->drv->prepare(q->conn, ids[i], &s);
+		if (st != GH_OK)
+			break;
+		db_bind_u64(s, 1, tenant);
+		q->m->drv->ahead(s);
+	}
+	return st;
+}
+
 enum gh_status query_prepare(struct query *q, enum sql_id id)
 {
 	if (q->stmt)

@@ -59,6 +59,9 @@ X(ACCOUNT_BY_NAME, SQL_TENANT, "SELECT " ACCOUNT_COLS " FROM account WHERE tenan
 X(ACCOUNTS_LIST, SQL_TENANT,
   "SELECT " ACCOUNT_COLS " FROM account WHERE tenant = ?1 AND name_key > ?2 ORDER BY name_key LIMIT ?3")
 X(TEAMS_OF_ACCOUNT, SQL_TENANT, "SELECT team FROM member WHERE tenant = ?1 AND account = ?2 ORDER BY team")
+X(TEAMS_OF_NAME, SQL_TENANT,
+  "SELECT m.team FROM account a JOIN member m ON m.tenant = ?1 AND m.account = a.id"
+  " WHERE a.tenant = ?1 AND a.name_key = ?2 ORDER BY m.team")
 X(TEAMS_LIST, SQL_TENANT, "SELECT id, name FROM team WHERE tenant = ?1 ORDER BY name")
 X(ACCOUNTS_OF_TEAM, SQL_TENANT, "SELECT account FROM member WHERE tenant = ?1 AND team = ?2 ORDER BY account")
 X(TOKENS_LIST, SQL_TENANT,
@@ -88,13 +91,13 @@ X(STREAM_GET, SQL_GLOBAL | SQL_SCANS,
 X(POS_LAST, SQL_GLOBAL | SQL_SCANS,
   "SELECT coalesce(max(i.m), 0) FROM (" ID_OF("event", "pos") " UNION ALL SELECT max(e.pos) AS m FROM event e"
   " WHERE e.tenant = 0 UNION ALL SELECT f.cut_pos AS m FROM feed f) i")
-X(USAGE_FOLDED, SQL_TENANT, "SELECT folded, bytes, files FROM usage_total WHERE tenant = ?1")
+X(USAGE_FOLDED, SQL_TENANT, "SELECT bytes, files FROM usage_total WHERE tenant = ?1")
 X(USAGE_SINCE, SQL_TENANT,
   "SELECT CAST(coalesce(sum(bytes), 0) AS bigint), CAST(coalesce(sum(files), 0) AS bigint) FROM event"
-  " WHERE tenant = ?1 AND op > ?2")
+  " WHERE tenant = ?1 AND op > coalesce((SELECT u.folded FROM usage_total u WHERE u.tenant = ?1), 0)")
 X(USAGE_LATE, SQL_TENANT,
   "SELECT CAST(coalesce(sum(bytes), 0) AS bigint), CAST(coalesce(sum(files), 0) AS bigint) FROM event"
-  " WHERE tenant = ?1 AND late = 1 AND op <= ?2")
+  " WHERE tenant = ?1 AND late = 1 AND op <= coalesce((SELECT u.folded FROM usage_total u WHERE u.tenant = ?1), 0)")
 
 /* ---- reading: quotas (also by the writer, for a lease) ---- */
 X(USAGE_USER, SQL_TENANT, "SELECT bytes, files FROM usage_user WHERE tenant = ?1 AND user_id = ?2")

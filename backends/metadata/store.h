@@ -171,6 +171,8 @@ struct query { /* a reading connection held, one statement at a time */
 GH_MUST_CHECK enum gh_status query_open(struct query *q, struct shard_store *m, struct meta_call *call);
 /* All statements from here on see one moment. */
 GH_MUST_CHECK enum gh_status query_snapshot(struct query *q);
+/* Of these each will be prepared, bound to the tenant alone and stepped: they can be asked for together. */
+GH_MUST_CHECK enum gh_status query_ahead(struct query *q, uint64_t tenant, const enum sql_id *ids, unsigned count);
 GH_MUST_CHECK enum gh_status query_prepare(struct query *q, enum sql_id id);
 void query_close(struct query *q);
 /* What the caller gets: st, or GH_NOMEM where the arena could not hold the rows. */
