@@ -11,7 +11,8 @@ static int64_t us_of(const char *text)
 {
 	int64_t us;
 
-	ck_assert_msg(ftp_time_parse(text, strlen(text), &us) == GH_OK, "%s was refused", text);
+	if (ftp_time_parse(text, strlen(text), &us) != GH_OK)
+		ck_abort_msg("%s was refused", text);
 	return us;
 }
 
@@ -27,8 +28,9 @@ START_TEST(times_agree_with_libc_both_ways)
 		snprintf(libc, sizeof(libc), "%04d%02d%02d%02d%02d%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
 			 tm.tm_hour, tm.tm_min, tm.tm_sec);
 		ftp_time_format(ours, t * 1000000);
-		ck_assert_str_eq(ours, libc);
-		ck_assert_int_eq(us_of(ours), t * 1000000);
+		if (!strcmp(ours, libc) && us_of(ours) == t * 1000000)
+			continue; /* an assertion that holds is written down each time */
+		ck_abort_msg("%lld: %s, and libc says %s", (long long)t, ours, libc);
 	}
 }
 END_TEST
