@@ -3,7 +3,6 @@
  */
 #include "frontends/http/exchange.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -84,8 +83,23 @@ void http_rfc3339_format(char *out, int64_t time_us)
 	unsigned sec = (unsigned)(s - days * 86400);
 	struct civil c = civil_of_days(days);
 
-	snprintf(out, HTTP_DATE_LEN, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", (unsigned)(c.year < 0 ? 0 : c.year) % 10000,
-		 c.month, c.day, sec / 3600, sec / 60 % 60, sec % 60, (unsigned)(ms - s * 1000));
+	const unsigned year = (unsigned)(c.year < 0 ? 0 : c.year) % 10000, part = (unsigned)(ms - s * 1000);
+	char *p = put2(put2(out, year / 100), year % 100);
+
+	*p++ = '-';
+	p = put2(p, c.month);
+	*p++ = '-';
+	p = put2(p, c.day);
+	*p++ = 'T';
+	p = put2(p, sec / 3600);
+	*p++ = ':';
+	p = put2(p, sec / 60 % 60);
+	*p++ = ':';
+	p = put2(p, sec % 60);
+	*p++ = '.';
+	*p++ = (char)('0' + part / 100);
+	p = put2(p, part % 100);
+	memcpy(p, "Z", 2);
 }
 
 /* ---- parsing: a cursor that is NULL once anything did not fit ---- */

@@ -1,24 +1,41 @@
 /* What the REST door says: nodes and problems as JSON, written by hand (strings are escaped by gh_buf_json). Ids are
- * strings, because they do not fit a double. Called on the exchange's loop; no state.
+ * strings, because they do not fit a double. Nodes are what listings are made of: no printf there, which took most of
+ * their time. Called on the exchange's loop; no state.
  */
 #include "frontends/rest/rest.h"
 
 #include <string.h>
 
+/* ,"name": */
+static void begin_member(struct gh_buf *out, const char *name)
+{
+	gh_buf_str(out, ",\"");
+	gh_buf_str(out, name);
+	gh_buf_str(out, "\":");
+}
+
 static void member(struct gh_buf *out, const char *name, const char *value)
 {
-	gh_buf_printf(out, ",\"%s\":\"", name);
+	begin_member(out, name);
+	gh_buf_char(out, '"');
 	gh_buf_json(out, value, strlen(value));
 	gh_buf_char(out, '"');
 }
 
-static void time_members(struct gh_buf *out, const char *name, int64_t time_us)
+static void time_members(struct gh_buf *out, const char *name, const char *name_ms, int64_t time_us)
 {
+	const int64_t ms = time_us / 1000 - (time_us % 1000 < 0);
 	char text[HTTP_DATE_LEN];
 
 	http_rfc3339_format(text, time_us);
-	gh_buf_printf(out, ",\"%s\":\"%s\",\"%s_ms\":%lld", name, text, name,
-		      (long long)(time_us / 1000 - (time_us % 1000 < 0)));
+	begin_member(out, name);
+	gh_buf_char(out, '"');
+	gh_buf_str(out, text);
+	gh_buf_char(out, '"');
+	begin_member(out, name_ms);
+	if (ms < 0)
+		gh_buf_char(out, '-');
+	gh_buf_u64(out, ms < 0 ? 0 - (uint64_t)ms : (uint64_t)ms);
 }
 
 static void rights_member(struct gh_buf *out, unsigned rights)
@@ -36,7 +53,9 @@ static void rights_member(struct gh_buf *out, unsigned rights)
 	for (unsigned i = 0; i < ACL_RIGHT_COUNT; i++) {
 		if (!(rights & names[i].bit))
 			continue;
-		gh_buf_printf(out, "%s\"%s\"", any ? "," : "", names[i].name);
+		gh_buf_str(out, any ? ",\"" : "\"");
+		gh_buf_str(out, names[i].name);
+		gh_buf_char(out, '"');
 		any = true;
 	}
 	gh_buf_char(out, ']');
@@ -46,9 +65,11 @@ void rest_node(struct gh_buf *out, const struct vfs_node *n)
 {
 	gh_buf_str(out, "{\"name\":\"");
 	gh_buf_json(out, n->name, n->name_len);
-	gh_buf_printf(out, "\",\"type\":\"%s\"", n->type == VFS_FOLDER ? "folder" : "file");
+	gh_buf_str(out, n->type == VFS_FOLDER ? "\",\"type\":\"folder\"" : "\",\"type\":\"file\"");
 	if (!n->navigable) {
-		gh_buf_printf(out, ",\"id\":\"%llu\"", (unsigned long long)n->id);
+		gh_buf_str(out, ",\"id\":\"");
+		gh_buf_u64(out, n->id);
+		gh_buf_char(out, '"');
 		if (n->type == VFS_FILE) {
 			char etag[20];
 
@@ -57,8 +78,8 @@ void rest_node(struct gh_buf *out, const struct vfs_node *n)
 			gh_buf_u64(out, n->size);
 			member(out, "etag", etag);
 		}
-		time_members(out, "mtime", n->mtime_us);
-		time_members(out, "created", n->made_us);
+		time_members(out, "mtime", "mtime_ms", n->mtime_us);
+		time_members(out, "created", "created_ms", n->made_us);
 		rights_member(out, n->rights);
 	}
 	gh_buf_char(out, '}');
