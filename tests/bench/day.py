@@ -52,7 +52,9 @@ class Place:
         if not args.embedded:
             self.pg = pglib.Cluster('fsync=on', 'shared_buffers=256MB', 'max_wal_size=4GB')
             more = 'metadata: postgresql\npostgresql:\n  conninfo: "%s"\n  readers: 16\n' % self.pg.conninfo
-        self.s = gh.Server(config='log:\n  access: ""\nlogins:\n  credential_ttl: 1h\nlimits:\n  per_address: 100000\n' + more)
+        # As many kept connections as are made here are more than the default keeps of idle ones.
+        self.s = gh.Server(config='log:\n  access: ""\nlogins:\n  credential_ttl: 1h\nlimits:\n  per_address: 100000\n'
+                                  'http:\n  idle_memory: 1GiB\n' + more)
         try:
             self.fill(args)
         except BaseException:
