@@ -33,18 +33,23 @@ class Memcached:
     def __init__(self, megabytes=16):
         gh.need('memcached')
         self.megabytes, self.p = megabytes, None
-        with socket.create_server(('127.0.0.1', 0)) as s:
-            self.port = s.getsockname()[1]
-        self.address = '127.0.0.1:%d' % self.port
-        self.start()
+        while not self.p:  # below those that connections take, so that it is still free when this one was killed
+            self.port = random.randrange(20000, 32000)
+            self.address = '127.0.0.1:%d' % self.port
+            try:
+                self.start()
+            except RuntimeError:
+                self.kill()
 
     def start(self):
-        """Empty, on the same port."""
+        """Empty, on the same port. RuntimeError: it is another's."""
         user = ['-u', 'nobody'] if os.geteuid() == 0 else []
         with tempfile.TemporaryFile() as log:
             self.p = subprocess.Popen(['memcached', *user, '-l', '127.0.0.1', '-p', str(self.port), '-U', '0', '-m',
                                        str(self.megabytes), '-t', '1'], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         connect(self.address).close()
+        if self.ask('stats\r\n').find(b'STAT pid %d\r\n' % self.p.pid) < 0:
+            raise RuntimeError('port %d is taken' % self.port)
 
     def stop(self):
         self.p.send_signal(signal.SIGSTOP)
