@@ -8,8 +8,8 @@ the same processors.
 Requests are made by the clock (tests/bench/day.c): their times count from when they were due. Wanted: 10,000 a second with
 a 99th percentile under 60 ms. Metadata in PostgreSQL (fsync on), or in the embedded default (--embedded). Before the first
 request all tenants' passwords were verified once; what that costs is told, and credentials are remembered for an hour here,
-so that it is in nobody's time. And each file was looked at once; with --cold none was. --perf: the last rate once more,
-under perf. Writes its section of RESULTS.md."""
+so that it is in nobody's time. And each file and folder was looked at once; with --cold none was. --perf: the last rate
+once more, under perf. Writes its section of RESULTS.md."""
 import argparse
 import concurrent.futures
 import datetime

@@ -54,7 +54,7 @@ static const struct day_kind mix[] = {
 	{ "MKCOL", DAY_REST, 4, "MKCOL", "/dav", NEW_FOLDER, "", NULL, false, false, 201, 0 },
 };
 #define KINDS (sizeof(mix) / sizeof(*mix))
-enum { PUT_NEW = 8 };
+enum { LIST = 4, PUT_NEW = 8 };
 
 static const struct day_kind first_folder = { "MKCOL", DAY_REST, 0,     "MKCOL", "/dav", FOLDER_THERE,
 					      "",      NULL,     false, false,   201,    0 };
@@ -184,10 +184,7 @@ bool day_mix_warm(struct day_ask *a, unsigned n)
 {
 	if (!day_mix_fill(a, n))
 		return false;
-	if (a->kind == &first_file)
-		a->kind = &look;
-	else
-		day_mix_login(a); /* folders are met on the way to their files */
+	a->kind = a->kind == &first_file ? &look : &mix[LIST];
 	return true;
 }
 
