@@ -172,7 +172,6 @@ static void names_sort(struct names *n)
 static enum gh_status named_read(struct query *q, struct gh_arena *a, const struct meta_table *t, uint64_t tenant,
 				 const uint64_t *names, unsigned count, struct page *ret)
 {
-	const unsigned pad = t == &meta_tables[TABLE_usage_change] ? 2 : 1;
 	enum gh_status st = query_prepare(q, t->told);
 
 	*ret = (struct page){ .last = true };
@@ -180,10 +179,11 @@ static enum gh_status named_read(struct query *q, struct gh_arena *a, const stru
 		return st;
 	db_bind_u64(q->stmt, 1, tenant);
 	for (unsigned i = 0; i < TOLD_NAMES; i++)
-		db_bind_u64(q->stmt, i + 2, names[i < count ? i : i % pad]);
+		db_bind_u64(q->stmt, i + 2, i < count ? names[i] : 0);
 	while ((st = q->m->drv->step(q->stmt)) == GH_OK)
 		if (!page_add(a, t, q->stmt, ret))
 			return GH_NOMEM;
+	page_sort(t, ret);
 	return st == GH_END ? GH_OK : st;
 }
 

@@ -7,6 +7,7 @@
  */
 #include "backends/metadata/move_rows.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define PAGE 250
@@ -73,6 +74,23 @@ bool page_add(struct gh_arena *a, const struct meta_table *t, struct db_stmt *s,
 		r->v[i] = (struct db_value){ .type = t->kinds[i] == 'b' ? DB_BLOB : DB_TEXT, .len = (uint32_t)len, .p = copy };
 	}
 	return true;
+}
+
+static int by_key(const void *a, const void *b, void *table)
+{
+	return key_cmp(table, a, b);
+}
+
+void page_sort(const struct meta_table *t, struct page *p)
+{
+	unsigned kept = 0;
+
+	if (p->count)
+		qsort_r(p->rows, p->count, sizeof(*p->rows), by_key, (void *)t);
+	for (unsigned i = 0; i < p->count; i++)
+		if (!kept || key_cmp(t, &p->rows[i], &p->rows[kept - 1]))
+			p->rows[kept++] = p->rows[i];
+	p->count = kept;
 }
 
 /* The tenant's rows behind that key. */

@@ -31,6 +31,8 @@ struct mend {
 
 /* One more row of the statement that was stepped. false: no memory. */
 bool page_add(struct gh_arena *a, const struct meta_table *t, struct db_stmt *s, struct page *p);
+/* By key, each once. */
+void page_sort(const struct meta_table *t, struct page *p);
 /* Room for what two pages can differ by. */
 GH_MUST_CHECK enum gh_status mend_begin(struct mend *k, const struct move *m, const struct meta_table *t, struct gh_arena *a,
 					const struct page *from, const struct page *to);

@@ -29,9 +29,9 @@ X(MOVING_NTH, SQL_TENANT,
   " ORDER BY r.pos DESC, r.op DESC LIMIT 1")
 X(MOVING_CLEAR, SQL_TENANT, "DELETE FROM moving WHERE tenant = ?1 AND (pos, op) <= (?2, ?3)")
 
-/* ---- rows that were told, up to 32 names at a time (missing ones: any again), in the order of the key ---- */
+/* ---- rows that were told, up to 16 names at a time (0: none), in any order, some twice ---- */
 #define TOLD_TABLE_TOLD(name, key_text, text)                                                                              \
-	X(TOLD_##name, SQL_TENANT, "SELECT " text " FROM " #name " WHERE tenant = ?1 AND" TOLD_BY_##name " ORDER BY " key_text)
+	X(TOLD_##name, SQL_TENANT, NAMED_##name("SELECT " text " FROM " #name " WHERE tenant = ?1 AND "))
 #define TOLD_TABLE_WHOLE(name, key_text, text)
 #define TOLD_TABLE_APART(name, key_text, text)
 #define TOLD_TABLE_HOUSE(name, key_text, text)

@@ -28,9 +28,9 @@ struct meta_table {
 	enum sql_id clear;	/* no arguments: every row */
 	enum sql_id drop;	/* ?1..?keys */
 	enum sql_id bring;	/* as insert; nothing where its place is taken */
-	enum sql_id told;	/* of TABLE_TOLD, else SQL_COUNT: ?1 the tenant, ?2..?33 names; whole rows in the key's order */
+	enum sql_id told;	/* of TABLE_TOLD, else SQL_COUNT: ?1 the tenant, ?2..?17 names; whole rows */
 };
 extern const struct meta_table meta_tables[TABLE_COUNT];
-#define TOLD_NAMES 32 /* of one statement; usage_change: pairs of a user and an operation */
+#define TOLD_NAMES 16 /* of one statement; usage_change: pairs of a user and an operation */
 
 #endif

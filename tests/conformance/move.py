@@ -186,12 +186,17 @@ def under_load(pg, servers, ways=('east',)):
 
 def moved(s, tenant, to):
     """How long it was frozen, ms."""
-    status, out, err = s.run('tenant', 'move', tenant, '--to', to, timeout=120 * gh.SLOW)
+    return moved_line(s, tenant, to)[1]
+
+
+def moved_line(s, tenant, to):
+    """How many rows it has, how long it was frozen, ms, and how many rows were read meanwhile."""
+    status, out, err = s.run('tenant', 'move', tenant, '--to', to, timeout=600 * gh.SLOW)
     if not t.ok(status == 0 and 'switched' in out and 'cleared' in out, 'move %s to %s' % (tenant, to), '(%d %r %r)' % (
             status, out, err)):
-        return 1e9
+        return 0, 1e9, 1 << 30
     line = next(x for x in out.splitlines() if x.startswith('switched'))
-    return float(line.split('frozen for ')[1].split()[0])
+    return int(line.split()[1]), float(line.split('frozen for ')[1].split()[0]), int(line.split('in which ')[1].split()[0])
 
 
 class Held:
@@ -347,6 +352,52 @@ def unheard(pg, s, other, proxy):
     proxy.deaf(False)
 
 
+def fill(pg, tenant_id, nodes):
+    """So many empty files with a property each, past the gateways."""
+    pg.sql("""INSERT INTO node (tenant, parent, name_key, id, type, name, owner, version, rev, size, made_us, mtime_us, has_props, parts,
+                                blob, loc, crc)
+              SELECT %(t)s, t.root, convert_to('n' || i, 'UTF8'), 1000000 + i, 1, convert_to('n' || i, 'UTF8'), 0, 1000000000 + i, 1, 0,
+                     1, 1, 1, 0, 0, ''::bytea, 0 FROM tenant t, generate_series(1, %(n)d) i WHERE t.id = %(t)s;
+              INSERT INTO version (tenant, id, node, size, mtime_us, made_us, author, parts, blob, crc)
+              SELECT %(t)s, 1000000000 + i, 1000000 + i, 0, 1, 1, 0, 0, 0, 0 FROM generate_series(1, %(n)d) i;
+              INSERT INTO prop (tenant, node, ns, name, xml, lang)
+              SELECT %(t)s, 1000000 + i, 'urn:x'::bytea, 'p'::bytea, 'text ' || i, '' FROM generate_series(1, %(n)d) i;
+              UPDATE usage_total SET files = files + %(n)d WHERE tenant = %(t)s; ANALYZE""" % {'t': tenant_id, 'n': nodes})
+
+
+def large(pg, servers, nodes, ways):
+    """What is read while nobody may write rests on what has changed, and not on how much there is."""
+    s = servers[0]
+    s.cli('tenant', 'add', 'large', '--shard', 'main')
+    s.user('large/ann', '--owner')
+    tenant_id = next(x['id'] for x in s.cli_json('tenant', 'list')['items'] if x['tenant'] == 'large')
+    fill(pg, tenant_id, nodes)
+    workers = [Worker(servers, 'large', n) for n in range(2)]
+    for w in workers:
+        w.start()
+    seen = []
+    try:
+        for to in ways:
+            before = sum(w.done for w in workers)
+            until('work is done', lambda: sum(w.done for w in workers) > before + 20)
+            seen.append(moved_line(s, 'large', to))
+    finally:
+        for w in workers:
+            w.ends.set()
+        for w in workers:
+            w.join()
+    for w in workers:
+        t.ok(not w.wrong, 'nothing but short refusals', '(%r)' % w.wrong[:5])
+        w.check('a large one')
+    for rows, frozen, read in seen:
+        t.ok(rows > 3 * nodes, 'all of it was compared before', '(%d of %d)' % (rows, 3 * nodes))
+        t.ok(read < 2000, 'while it was held only what had changed was read', '(%d of %d)' % (read, rows))
+    r = s.http('PROPFIND', '/dav/n%d' % nodes, {'Depth': '0'}, user='large/ann')
+    t.ok(r.status == 207 and b'text %d<' % nodes in r.body, 'the last one has come, with its property')
+    print('# %d files: %s' % (nodes, '; '.join('%d rows, frozen for %.0f ms, in which %d were read' % x for x in seen)))
+    return seen
+
+
 def words(s):
     refused(s, ('nowhere', 'none'), 'a shard that is none', 'tenant', 'move', 'quiet', '--to', 'nowhere')
     refused(s, ('nobody',), 'a tenant that is none', 'tenant', 'move', 'nobody', '--to', 'east')
@@ -362,7 +413,7 @@ def server(pg, host):
     return gh.Server(config=config(pg.conninfo))
 
 
-def main(parts):
+def main(parts, nodes=8000, ways=('east',)):
     pg = pglib.Cluster('max_connections=200')
     proxy = pgproxy.Proxy(pg)
     try:
@@ -376,6 +427,8 @@ def main(parts):
                 under_load(pg, (s, other))
             if 'loads' in parts:
                 under_load(pg, (s, other), ('east', 'main', 'east'))
+            if 'large' in parts:
+                large(pg, (s, other), nodes, ways)
             if 'equal' in parts:
                 equal(pg, s, other)
             if 'unheard' in parts:
@@ -384,6 +437,8 @@ def main(parts):
                 killed(pg, s, other)
             if 'abandon' in parts:
                 abandoned(pg, s, other)
+            for db in ('gatehouse', 'east'):
+                pg.sql('ANALYZE', db)  # its statements join whole tables
             status, out, err = s.run('fsck')
             t.eq(status, 0, 'fsck finds nothing')
             if status:
@@ -396,4 +451,4 @@ def main(parts):
 
 
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:] or ('load', 'equal', 'unheard', 'abandon')))
+    sys.exit(main(sys.argv[1:] or ('load', 'large', 'equal', 'unheard', 'abandon')))
