@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define CLAIM "claim"	     /* a lease: a tenant is being made */
+#define CLAIM_US 20000000ll /* longer than its parts may take */
+
 struct claim {
 	struct route_row row; /* as it shall be */
 	uint64_t stale;       /* a tenant of that name that was never finished: its row goes */
@@ -66,17 +69,29 @@ static enum gh_status is_free(struct db_conn *c, enum sql_id sql, const struct c
 	return st == GH_END ? GH_OK : st == GH_OK ? GH_EXISTS : st;
 }
 
+/* While a claim's lease lives, whoever made it may still be at it. GH_BUSY: another has it. */
+static enum gh_status claim_lease(struct db_conn *c, uint64_t tenant, uint64_t holder, int64_t now_us)
+{
+	const struct db_value v[] = { V_BYTES(CLAIM), V_I64(tenant), V_I64(0), V_I64(holder), V_I64(now_us + CLAIM_US), V_I64(now_us) };
+	const enum gh_status st = job_statement(c, SQL_LEASE_TAKE, v, 6);
+
+	return st == GH_OK && !c->drv->changes(c) ? GH_BUSY : st;
+}
+
 static enum gh_status claim_run(struct db_conn *c, void *arg, int64_t now_us)
 {
 	const struct claim *k = arg;
 	const struct db_value stale = V_I64(k->stale);
 	enum gh_status st = is_free(c, SQL_TENANTS, k);
 
-	(void)now_us;
 	if (st == GH_OK)
 		st = is_free(c, SQL_ROUTES, k);
 	if (st == GH_OK && k->stale)
+		st = claim_lease(c, k->stale, k->row.t.id, now_us);
+	if (st == GH_OK && k->stale)
 		st = job_statement(c, SQL_ROUTE_DELETE, &stale, 1);
+	if (st == GH_OK && k->row.step == ROUTE_MAKING)
+		st = claim_lease(c, k->row.t.id, k->row.t.id, now_us);
 	return st == GH_OK ? route_put_in(c, &k->row) : st;
 }
 

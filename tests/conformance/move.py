@@ -352,6 +352,18 @@ def unheard(pg, s, other, proxy):
     proxy.deaf(False)
 
 
+def twice(pg, s, other):
+    """Two administrators give one name at the same time, on two shards: one of them makes it."""
+    with Held(pg, 'east', 'tenant'):
+        first = subprocess.Popen([gh.binary(), '-D', s.data, 'tenant', 'add', 'both', '--shard', 'east'])
+        until('the first stands still', lambda: waits_for_lock(pg, 'east'))
+        status, _, err = other.run('tenant', 'add', 'both', '--shard', 'main')
+        t.ok(status == 1, 'a name that is just being given', '(%d %r)' % (status, err))
+    t.eq(first.wait(), 0, 'who was first has made it')
+    t.eq((shard_of(s, 'both'), pg.sql("SELECT count(*) FROM tenant WHERE name = 'both'")), ('east', '0'), 'once')
+    refused(other, ('both', 'exists'), 'and then it exists', 'tenant', 'add', 'both', '--shard', 'main')
+
+
 def fill(pg, tenant_id, nodes):
     """So many empty files with a property each, past the gateways."""
     pg.sql("""INSERT INTO node (tenant, parent, name_key, id, type, name, owner, version, rev, size, made_us, mtime_us, has_props, parts,
@@ -427,6 +439,8 @@ def main(parts, nodes=8000, ways=('east',)):
                 under_load(pg, (s, other))
             if 'loads' in parts:
                 under_load(pg, (s, other), ('east', 'main', 'east'))
+            if 'twice' in parts:
+                twice(pg, s, other)
             if 'large' in parts:
                 large(pg, (s, other), nodes, ways)
             if 'equal' in parts:
@@ -451,4 +465,4 @@ def main(parts, nodes=8000, ways=('east',)):
 
 
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:] or ('load', 'large', 'equal', 'unheard', 'abandon')))
+    sys.exit(main(sys.argv[1:] or ('load', 'twice', 'large', 'equal', 'unheard', 'abandon')))
