@@ -201,6 +201,7 @@ void gh_core_free(struct gh_core **cp)
 	if (!c)
 		return;
 	atomic_store(&c->stopping, true);
+	meta_hurry(c->meta); /* nobody is there any more to be told */
 	stream_stop(c);
 	live_stop(c->live);
 	feeds_stop(c);

@@ -300,6 +300,7 @@ struct meta_page {
 /* fsck's finding; loss = true counts for the exit status. */
 typedef void meta_finding_fn(void *arg, bool loss, const char *text);
 
+struct db_hurry;
 struct meta_config {
 	const char *path;  /* embedded: database file */
 	bool read_only;    /* fsck */
@@ -308,6 +309,7 @@ struct meta_config {
 	const char *conninfo;
 	/* 0 = 5000, 10000, 5000 */
 	uint32_t connect_ms, statement_ms, lock_ms;
+	const struct db_hurry *hurry; /* the store's own; NULL */
 };
 
 /* Is that a conninfo? Only its form is looked at. err (512 bytes): what is wrong. GH_OK, GH_INVALID, or GH_UNSUPPORTED where
@@ -318,6 +320,9 @@ GH_MUST_CHECK enum gh_status meta_conninfo_check(const char *conninfo, char *err
  * never overwritten; a schema too new is refused. backends/metadata/. */
 GH_MUST_CHECK enum gh_status meta_open(const struct meta_config *cfg, struct meta_store **ret, char *err);
 void meta_close(struct meta_store **m);
+/* The program is about to end: from now on no call waits long for a database that does not answer (backends/metadata/hurry.h),
+ * those that wait already included. One that answers notices nothing. Nobody may rely on what fails now: outcomes are unknown. */
+void meta_hurry(struct meta_store *m);
 
 /* Takes everything from one database into another, empty one, of whatever kind: ids, entity tags, locks and people stay what
  * they are. All or nothing; the first is only read, and afterwards the second is compared with it. The event log keeps its

@@ -215,7 +215,7 @@ static enum gh_status item_again(struct shard_store *m, struct commit_item *it, 
 		unknown |= st == GH_UNKNOWN;
 		if (!unknown || !out_of_reach(st))
 			return st;
-		if (gh_mono_ns() > until_ns)
+		if (gh_mono_ns() > until_ns || hurry_since(m->hurry))
 			return GH_UNKNOWN;
 		refuse_waiting(&m->queue);
 		nanosleep(&pause, NULL);

@@ -12,6 +12,7 @@
 
 #include "backends/metadata/driver.h"
 #include "backends/metadata/feed_bell.h"
+#include "backends/metadata/hurry.h"
 
 #include <libpq-fe.h>
 #include <pthread.h>
@@ -86,6 +87,14 @@ struct pg_conn {
 	struct pg_stmt *stmts[SQL_COUNT]; /* made when first used */
 };
 
+/* The conninfo's hosts, as lists with commas. Filled when the database is opened. */
+struct pg_hosts {
+	char *host, *hostaddr, *port; /* "": not said */
+	unsigned count;
+	uint32_t wait_ms; /* for each address */
+	bool whole;       /* the list is left to libpq */
+};
+
 /* States: opened (writer only) -> started -> closed. `lock` covers what stands below it; `writer` belongs to whoever holds
  * the turn in commit.c. */
 struct db {
@@ -93,6 +102,9 @@ struct db {
 	bool read_only;
 	unsigned reader_max;
 	uint32_t connect_ms, statement_ms, lock_ms;
+	struct pg_hosts hosts;
+	const struct db_hurry *hurry; /* NULL: nobody ever is in a hurry */
+	atomic_bool given_up;         /* in the hurry it was silent */
 	struct pg_conn *writer;
 	uint64_t clock_asked_ns; /* writer's */
 	struct pg_listen *listen; /* NULL: not started */
@@ -154,8 +166,15 @@ int64_t pg_now_us(struct db_conn *c);
 /* A new connection in the place of one that was lost; whoever holds it notices nothing. */
 enum gh_status pg_redial(struct pg_conn *c);
 
-/* A bare connection. Blocks as long as connecting may take. Never NULL but for want of memory. */
-PGconn *pg_dial(struct db *db);
+/* ---- pgsql_dial.c ---- */
+/* Asks libpq what the hosts are; nothing is waited for. false: out of memory. */
+bool pg_hosts(struct db *db);
+void pg_hosts_free(struct db *db);
+/* A bare connection, to the first host that takes it. Blocks as long as connecting may take, or until the end is near (hurry.h).
+ * NULL only for want of memory; else its status says whether it is one. why (DB_ERR_MAX bytes): what each attempt failed by. */
+PGconn *pg_dial(struct db *db, char *why);
+/* Waits for events of a descriptor (poll's), until that time (0: for ever) or until the end is near. *ret: what came. */
+bool pg_wait(struct db *db, int fd, short events, short *ret, uint64_t until_ns);
 
 /* ---- pgsql_listen.c ---- */
 enum gh_status pg_listen(struct db *db, struct feed_bell *bell);

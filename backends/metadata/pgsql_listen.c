@@ -58,14 +58,31 @@ static void drop(struct pg_listen *l, const char *why)
 	l->next_ns = gh_mono_ns() + AGAIN_MS * GH_MS_NS;
 }
 
-static bool run_now(PGconn *h, const char *sql, char *ret, size_t size)
+/* Several commands, and what the last of them says, within ANSWER_MS. */
+static bool run_now(struct pg_listen *l, const char *sql, char *ret, size_t size)
 {
-	PGresult *r = PQexec(h, sql);
-	const bool ok = PQresultStatus(r) == PGRES_TUPLES_OK || PQresultStatus(r) == PGRES_COMMAND_OK;
+	const uint64_t until_ns = gh_mono_ns() + ANSWER_MS * GH_MS_NS;
+	bool ok = PQsendQuery(l->h, sql) != 0, over = false;
+	PGresult *r;
+	short seen;
 
-	if (ok && ret)
-		snprintf(ret, size, "%s", PQntuples(r) && !PQgetisnull(r, 0, 0) ? PQgetvalue(r, 0, 0) : "");
-	PQclear(r);
+	while (ok && !over) {
+		const int unsent = PQflush(l->h);
+
+		if (unsent < 0)
+			return false;
+		if (PQisBusy(l->h)) {
+			ok = pg_wait(l->db, PQsocket(l->h), (short)(POLLIN | (unsent ? POLLOUT : 0)), &seen, until_ns) &&
+			     PQconsumeInput(l->h);
+			continue;
+		}
+		r = PQgetResult(l->h);
+		over = !r;
+		ok = over || PQresultStatus(r) == PGRES_TUPLES_OK || PQresultStatus(r) == PGRES_COMMAND_OK;
+		if (!over && ok && ret)
+			snprintf(ret, size, "%s", PQntuples(r) && !PQgetisnull(r, 0, 0) ? PQgetvalue(r, 0, 0) : "");
+		PQclear(r);
+	}
 	return ok;
 }
 
@@ -88,20 +105,20 @@ static void found(struct pg_listen *l)
 
 static void connect_again(struct pg_listen *l)
 {
-	char schema[128], sql[64];
+	char schema[128] = "", sql[64], why[DB_ERR_MAX];
 	bool ok;
 
-	l->h = pg_dial(l->db);
-	ok = PQstatus(l->h) == CONNECTION_OK &&
-	     run_now(l->h, "SET application_name = 'gatehouse listen'; SET synchronous_commit = off;"
+	l->h = pg_dial(l->db, why);
+	ok = PQstatus(l->h) == CONNECTION_OK && PQsetnonblocking(l->h, 1) == 0 &&
+	     run_now(l, "SET application_name = 'gatehouse listen'; SET synchronous_commit = off;"
 		     " SET statement_timeout = 5000; SELECT current_schema()", schema, sizeof(schema));
 	if (ok) {
 		name_channel(l, schema);
 		snprintf(sql, sizeof(sql), "LISTEN %s", l->channel);
-		ok = run_now(l->h, sql, NULL, 0) && PQsetnonblocking(l->h, 1) == 0;
+		ok = run_now(l, sql, NULL, 0);
 	}
 	if (!ok) {
-		drop(l, PQerrorMessage(l->h));
+		drop(l, *why ? why : *PQerrorMessage(l->h) ? PQerrorMessage(l->h) : "no answer");
 		return;
 	}
 	if (l->said)
@@ -114,7 +131,8 @@ static void connect_again(struct pg_listen *l)
 /* This thread's connection may be well, or wait for an answer: what counts is whether another can be made. */
 static void look(struct pg_listen *l)
 {
-	PGconn *h = pg_dial(l->db);
+	char why[DB_ERR_MAX];
+	PGconn *h = pg_dial(l->db, why);
 
 	if (PQstatus(h) == CONNECTION_OK)
 		found(l);

@@ -125,21 +125,6 @@ static void conn_free(struct pg_conn **ret)
 	*ret = NULL;
 }
 
-PGconn *pg_dial(struct db *db)
-{
-	char connect_s[16], tcp_ms[16];
-	/* What stands before dbname can be said otherwise in the conninfo; what stands behind it cannot. */
-	const char *const keys[] = { "connect_timeout", "tcp_user_timeout", "keepalives_idle", "keepalives_interval",
-				     "keepalives_count", "application_name", "target_session_attrs", "dbname",
-				     "client_encoding", NULL };
-	const char *const values[] = { connect_s, tcp_ms, "10", "5", "3", "gatehouse", db->read_only ? "any" : "read-write",
-				       db->conninfo, "UTF8", NULL };
-
-	snprintf(connect_s, sizeof(connect_s), "%u", (db->connect_ms + 999) / 1000);
-	snprintf(tcp_ms, sizeof(tcp_ms), "%u", db->statement_ms);
-	return PQconnectdbParams(keys, values, 1);
-}
-
 /* Plans are made once and for indexes: the statements are, and a table that was empty when a plan was made will not be.
  * What fsck asks reads everything and takes its time. */
 static enum gh_status session_set(struct pg_conn *c)
@@ -158,26 +143,27 @@ static enum gh_status session_set(struct pg_conn *c)
 }
 
 /* What an administrator does about a connection that could not be made. The words are libpq's own, not the server's. */
-static const char *what_helps(PGconn *h)
+static const char *what_helps(PGconn *h, const char *why)
 {
+	if (strstr(why, "read-only") || strstr(why, "hot standby"))
+		return "it takes no writes: promote it, or name the primary in postgresql.conninfo";
 	if (PQconnectionNeedsPassword(h))
 		return "give a passfile or a password in postgresql.conninfo";
 	if (PQconnectionUsedPassword(h))
 		return "check user, password and passfile in postgresql.conninfo";
-	if (strstr(PQerrorMessage(h), "read-only") || strstr(PQerrorMessage(h), "hot standby"))
-		return "it takes no writes: promote it, or name the primary in postgresql.conninfo";
 	return "check that the server runs, and postgresql.conninfo";
 }
 
-static enum gh_status conn_check(struct pg_conn *c, char *err)
+static enum gh_status conn_check(struct pg_conn *c, const char *why, char *err)
 {
 	const char *encoding;
 
 	if (PQstatus(c->h) != CONNECTION_OK) {
 		char line[300];
 
-		pg_one_line(line, sizeof(line), PQerrorMessage(c->h));
-		snprintf(err, DB_ERR_MAX, "cannot open metadata database %.80s: %.290s; %s", c->db->label, line, what_helps(c->h));
+		pg_one_line(line, sizeof(line), why);
+		snprintf(err, DB_ERR_MAX, "cannot open metadata database %.80s: %.290s; %s", c->db->label, line,
+			 what_helps(c->h, why));
 		return GH_DATABASE;
 	}
 	encoding = PQparameterStatus(c->h, "server_encoding");
@@ -197,6 +183,7 @@ static enum gh_status conn_check(struct pg_conn *c, char *err)
 static enum gh_status conn_open(struct db *db, struct pg_conn **ret, char *err)
 {
 	struct pg_conn *c = calloc(1, sizeof(*c));
+	char why[DB_ERR_MAX];
 	enum gh_status st;
 
 	if (!c) {
@@ -205,9 +192,9 @@ static enum gh_status conn_open(struct db *db, struct pg_conn **ret, char *err)
 	}
 	c->base.drv = &db_pgsql;
 	c->db = db;
-	c->h = pg_dial(db);
+	c->h = pg_dial(db, why);
 	c->deadline_ns = gh_mono_ns() + db->connect_ms * GH_MS_NS;
-	st = conn_check(c, err);
+	st = conn_check(c, why, err);
 	if (st == GH_OK) {
 		if (PQsetnonblocking(c->h, 1))
 			st = pg_lose(c, "connect", PQerrorMessage(c->h));
@@ -446,7 +433,8 @@ enum gh_status pg_open(const struct meta_config *cfg, struct db **ret, char *err
 		db->lock_ms = cfg->lock_ms ? cfg->lock_ms : 5000;
 		db->clock_asked_ns = gh_mono_ns();
 		db->analyze_next = 500;
-		if (db->conninfo && db->label)
+		db->hurry = cfg->hurry;
+		if (db->conninfo && db->label && pg_hosts(db))
 			st = conn_open(db, &db->writer, err);
 		else
 			snprintf(err, DB_ERR_MAX, "out of memory");
@@ -486,6 +474,7 @@ void pg_close(struct db **ret)
 	if (db->conninfo) /* it may hold a password */
 		explicit_bzero(db->conninfo, strlen(db->conninfo));
 	free(db->conninfo);
+	pg_hosts_free(db);
 	free(db->label);
 	free(db);
 	*ret = NULL;

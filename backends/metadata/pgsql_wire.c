@@ -321,23 +321,16 @@ bool pg_send_locks(struct pg_conn *c, const char *keys, const char *exclusive)
 static enum gh_status wait_for_result(struct pg_conn *c)
 {
 	for (;;) {
-		struct pollfd p = { .fd = PQsocket(c->h), .events = POLLIN };
-		int unsent = PQflush(c->h), ms = -1;
+		const int unsent = PQflush(c->h);
+		short seen;
 
 		if (unsent < 0)
 			return pg_lose(c, "flush", PQerrorMessage(c->h));
 		if (!PQisBusy(c->h))
 			return GH_OK;
-		if (unsent)
-			p.events |= POLLOUT;
-		if (c->deadline_ns) {
-			const uint64_t now = gh_mono_ns();
-
-			if (now >= c->deadline_ns)
-				break;
-			ms = (int)((c->deadline_ns - now) / GH_MS_NS) + 1;
-		}
-		if (poll(&p, 1, ms) > 0 && (p.revents & ~POLLOUT) && !PQconsumeInput(c->h))
+		if (!pg_wait(c->db, PQsocket(c->h), (short)(POLLIN | (unsent ? POLLOUT : 0)), &seen, c->deadline_ns))
+			break;
+		if ((seen & ~POLLOUT) && !PQconsumeInput(c->h))
 			return pg_lose(c, "read", PQerrorMessage(c->h));
 	}
 	/* The connection goes: the server sees that within client_connection_check_interval, and stops what it was asked. */

@@ -3,10 +3,14 @@
  */
 #include "backends/metadata/route.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/log.h"
 
 #define TRIES 4
@@ -22,11 +26,19 @@ enum gh_status meta_open(const struct meta_config *cfg, struct meta_store **ret,
 		snprintf(err, DB_ERR_MAX, "out of memory");
 		return GH_NOMEM;
 	}
+	m->hurry.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (m->hurry.fd < 0) {
+		snprintf(err, DB_ERR_MAX, "no descriptor is left");
+		free(m);
+		return GH_NOMEM;
+	}
 	m->cfg = *cfg;
+	m->cfg.hurry = &m->hurry;
 	atomic_store(&m->fence_ns, UINT64_MAX);
 	atomic_flag_clear(&m->rescues);
-	st = shard_open(cfg, &m->central, err);
+	st = shard_open(&m->cfg, &m->central, err);
 	if (st != GH_OK) {
+		close(m->hurry.fd);
 		free(m);
 		return st;
 	}
@@ -47,10 +59,20 @@ void meta_close(struct meta_store **ret)
 
 	if (!m)
 		return;
+	meta_hurry(m);
 	routes_close(m);
 	shard_close(&m->central);
+	close(m->hurry.fd);
 	free(m);
 	*ret = NULL;
+}
+
+void meta_hurry(struct meta_store *m)
+{
+	const uint64_t one = 1;
+
+	if (!atomic_exchange(&m->hurry.since_ns, gh_mono_ns()) && write(m->hurry.fd, &one, sizeof(one)) < 0)
+		gh_log(GH_LOG_WARN, "meta.hurry", "errno=%d", errno); /* it was never written to, so it takes this */
 }
 
 /* ---- changes ---- */

@@ -66,6 +66,7 @@ struct route_row {
 struct meta_store {
 	struct shard_store *central;
 	struct meta_config cfg; /* what shards are opened with but for their conninfo */
+	struct db_hurry hurry;
 	atomic_bool no_more_waiting;
 	atomic_flag rescues; /* an opener is at it */
 	_Atomic uint64_t fence_ns;

@@ -37,6 +37,7 @@ enum gh_status shard_open(const struct meta_config *cfg, struct shard_store **re
 		return GH_NOMEM;
 	}
 	m->read_only = cfg->read_only;
+	m->hurry = cfg->hurry;
 	feed_bell_init(&m->bell);
 	atomic_store(&m->fence_ns, UINT64_MAX);
 	st = driver_for(cfg, &m->drv, err);

@@ -7,6 +7,7 @@
 
 #include "backends/metadata/driver.h"
 #include "backends/metadata/feed_bell.h"
+#include "backends/metadata/hurry.h"
 #include "backends/metadata/shard.h"
 
 #include <pthread.h>
@@ -74,6 +75,7 @@ struct shard_store {
 	const struct db_driver *drv;
 	struct db *db;
 	bool read_only;
+	const struct db_hurry *hurry;
 	struct commit_ahead ahead;
 	struct commit_queue queue;
 	struct feed_bell bell;

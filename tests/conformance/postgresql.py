@@ -160,8 +160,7 @@ def server_goes_and_comes(s, pg):
     while time.monotonic() < end and not all(w.first_after for w in writers):
         time.sleep(0.02)
     firsts = [w.first_after for w in writers if w.first_after]
-    t.ok(firsts and min(firsts) - back < 2 * gh.SLOW, 'the first success comes within 2 s of its return',
-         '(%s)' % [round(f - back, 2) for f in firsts])
+    t.eq(len(firsts), len(writers), 'when it is back everybody works again (how soon: pg_faults.py)')
     time.sleep(0.5)
     for w in writers:
         w.stop = True
@@ -432,6 +431,19 @@ def over_tls():
 
 # ---- how often it asks ----
 
+def several_hosts(pg):
+    """One that takes connections and says nothing keeps nobody from the next one, whatever it costs; nor does one that is not
+    there, or a name with several addresses."""
+    mute = socket.create_server(('127.0.0.1', 0), backlog=128)
+    unused = socket.create_server(('127.0.0.1', 0))
+    ports = [str(x.getsockname()[1]) for x in (mute, unused)]
+    unused.close()
+    conninfo = pg.database('hosts').replace('host=' + pg.dir, 'host=127.0.0.1,localhost,%s port=%s,%s,5432' % (pg.dir, *ports))
+    with gh.Server(config=config(conninfo, '  connect_timeout: 2s')) as s:
+        t.eq(s.http('PUT', '/dav/hosts', body=b'x').status, 201, 'the third of three hosts is found')
+    mute.close()
+
+
 def round_trips(pg):
     """What an operation costs, counted between gateway and server. A NOTIFY goes out beside it, and nobody waits for it."""
     proxy = pgproxy.Proxy(pg)
@@ -488,6 +500,7 @@ try:
         s.start()
         audit(s, 'after the gateway was killed')
     round_trips(pg)
+    several_hosts(pg)
     commit_is_cut(pg)
     bad_starts(pg)
 finally:
