@@ -149,6 +149,20 @@ def refused(status, out, err, words, what):
     t.eq(len([line for line in err.splitlines() if not line.startswith('ts=')]), 1, 'in one line: ' + err)
 
 
+def two_shards(s, pg):
+    """A file has no shards: tenants come to main before."""
+    s.cli('shard', 'add', 'second', '--conninfo', pg.database('second'))
+    s.cli('tenant', 'add', 'far', '--shard', 'second')
+    s.user('far/ann', '--owner')
+    t.eq(s.http('PUT', '/dav/a', body=b'far', user='far/ann').status, 201, 'a tenant works on a second shard')
+    t.eq(s.stop(), 0, 'it ends')
+    status, out, err = s.migrate('sqlite')
+    refused(status, out, err, 'move them to shard main first', 'not while a tenant is on another shard')
+    s.start()
+    s.cli('tenant', 'move', 'far', '--to', 'main')
+    t.eq(s.http('GET', '/dav/a', user='far/ann').body, b'far', 'it is moved')
+
+
 def main():
     pg = pglib.Cluster()
     conninfo = pg.database('there')
@@ -187,6 +201,7 @@ def main():
         status, out, err = s.run('migrate', '--to', 'sqlite', '-c', s.config_path)
         t.eq(status, 1, 'back: not while it is served')
         still_works(s, lock, 1)
+        two_shards(s, pg)
         before = look(s, token)
         s.kill9()
 
@@ -203,6 +218,7 @@ def main():
         again_into(s, pg, back)
         s.use('sqlite', '').start()
         same(before, look(s, token), 'back in the file')
+        t.eq(s.http('GET', '/dav/a', user='far/ann').body, b'far', 'with the tenant that was on another shard')
         still_works(s, lock, 2)
         t.eq(s.stop(), 0, 'it ends')
     finally:
