@@ -16,6 +16,7 @@
 
 #define BEAT_MS (GATEWAY_LIFE_MS / 3)
 #define BEAT_AGAIN_MS 500u
+#define COMPANY_MS (2 * BEAT_MS) /* looked at again before */
 #define ARENA_BYTES (1u << 20)
 
 struct gateway {
@@ -24,6 +25,7 @@ struct gateway {
 	_Atomic uint64_t token;
 	atomic_uint slot;
 	_Atomic uint64_t until_ns; /* as long as it lives for sure */
+	_Atomic uint64_t company_until_ns;
 	atomic_bool displaced;     /* another one goes by its name */
 	pthread_mutex_t lock;      /* stop */
 	pthread_cond_t wake;
@@ -48,6 +50,29 @@ const char *gateway_not_ready(const struct gateway *g)
 	if (gh_mono_ns() > atomic_load(&g->until_ns))
 		return "the database has not heard of this gateway for too long, so it does not write";
 	return NULL;
+}
+
+bool gateway_alone(const struct gateway *g)
+{
+	return gh_mono_ns() > atomic_load_explicit(&g->company_until_ns, memory_order_relaxed);
+}
+
+void gateway_met(struct gateway *g)
+{
+	atomic_store_explicit(&g->company_until_ns, gh_mono_ns() + COMPANY_MS * GH_MS_NS, memory_order_relaxed);
+}
+
+/* Who else lives? Who cannot tell is not alone. */
+static void look_around(struct gateway *g, struct meta_call *call)
+{
+	struct meta_gateway *rows = NULL;
+	unsigned count = 0, others = 0;
+	const enum gh_status st = meta_gateways(g->meta, call, &rows, &count);
+
+	for (unsigned i = 0; st == GH_OK && i < count; i++)
+		others += rows[i].alive && rows[i].token != gateway_token(g);
+	if (st != GH_OK || others)
+		gateway_met(g);
 }
 
 /* The sign of life was sent at that moment, at the earliest. */
@@ -83,6 +108,7 @@ static enum gh_status join(struct gateway *g, uint64_t predecessor)
 		atomic_store(&g->slot, row.slot);
 		gh_id_init(row.slot, floor);
 		lives(g, sent_ns);
+		look_around(g, &call);
 		gh_log(GH_LOG_INFO, "gateway-joined", "name=%s slot=%u", g->name, row.slot);
 	}
 	gh_arena_free(&a);
@@ -159,6 +185,7 @@ static unsigned beat(struct gateway *g, struct gh_arena *a)
 		lives(g, sent_ns);
 	else if (st == GH_NOTFOUND)
 		st = again(g);
+	look_around(g, &call);
 	const bool alive = gh_mono_ns() <= atomic_load(&g->until_ns);
 	if (lapsed && alive)
 		gh_log(GH_LOG_INFO, "gateway-lives", "name=%s slot=%u", g->name, gateway_slot(g));

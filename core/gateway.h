@@ -11,6 +11,8 @@
 #ifndef GH_CORE_GATEWAY_H
 #define GH_CORE_GATEWAY_H
 
+#include <stdbool.h>
+
 #include "core/meta.h"
 
 #define GATEWAY_LIFE_MS 10000u
@@ -31,6 +33,12 @@ void gateway_leave(struct gateway **g);
 
 uint64_t gateway_token(const struct gateway *g);
 unsigned gateway_slot(const struct gateway *g);
+/* No other gateway is known to write: none lives by the last look at the table, with each sign of life, and nothing of another
+ * was in the log of late. The first change of one that has just come may not be known yet, like any other
+ * that the log has not told. */
+bool gateway_alone(const struct gateway *g);
+/* Something of another gateway was in the log. Any thread. */
+void gateway_met(struct gateway *g);
 /* NULL: all is well. Static text. */
 const char *gateway_not_ready(const struct gateway *g);
 

@@ -1,4 +1,5 @@
 /* stat, list, quota: what is there, as far as the caller may see it. */
+#include "core/gateway.h"
 #include "core/node_cache.h"
 #include "core/place.h"
 #include "core/switches.h"
@@ -153,6 +154,13 @@ static enum gh_status page_show(struct vfs_work *w, const struct meta_page *page
 	return GH_OK;
 }
 
+/* A listing says what is not there, too: among several gateways it comes from the store, since who has just made something
+ * through one looks for it through another. */
+static bool may_remember(const struct gh_core *c)
+{
+	return !c->cfg.gateway || gateway_alone(c->cfg.gateway);
+}
+
 /* A page from memory, where the folder is small; else from the store, which is worth a worker. */
 static enum gh_status page_get(struct vfs_work *w, uint64_t folder, unsigned limit, struct meta_page *page)
 {
@@ -160,7 +168,7 @@ static enum gh_status page_get(struct vfs_work *w, uint64_t folder, unsigned lim
 	struct node_cache *nc = r->core->nodes;
 	const bool whole = !r->after || !*r->after;
 	if (!w->may_block) {
-		if (!whole || w->fresh || !core_trusts_memory(r->core, w->tenant->id))
+		if (!whole || w->fresh || !may_remember(r->core) || !core_trusts_memory(r->core, w->tenant->id))
 			return GH_AGAIN;
 		const enum gh_status st = node_cache_members(nc, w->tenant->id, folder, r->arena, page);
 		return st == GH_OK && page->count > limit ? GH_AGAIN : st;
@@ -169,7 +177,7 @@ static enum gh_status page_get(struct vfs_work *w, uint64_t folder, unsigned lim
 	const uint32_t mark = node_cache_mark_members(nc, w->tenant->id, folder);
 	const enum gh_status st = ASK(r->core, SERVICE_METADATA, w->tenant->id,
 				      meta_list(r->core->meta, &call, w->tenant->id, folder, r->after, limit, page));
-	if (st == GH_OK && whole)
+	if (st == GH_OK && whole && may_remember(r->core))
 		node_cache_fill_members(nc, w->tenant->id, folder, page, mark);
 	return st;
 }

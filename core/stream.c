@@ -135,6 +135,8 @@ static void apply(void *arg, const struct meta_event *e)
 	gh_metric_add(GH_M_STREAM_EVENTS, 0, 1);
 	if (s->core->cfg.gateway && gh_id_slot(e->op) == gateway_slot(s->core->cfg.gateway))
 		return;
+	if (s->core->cfg.gateway)
+		gateway_met(s->core->cfg.gateway);
 	t = e->tenant ? tenant_by_id(s->core, e->tenant) : NULL;
 	while (touched_next(&at, &w)) {
 		forget_word(s, t, e->tenant, &w);

@@ -9,6 +9,7 @@ nothing."""
 import io
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -83,23 +84,55 @@ def listed(s, path):
     return s.http('PROPFIND', path, {'Depth': '1'}).text
 
 
-def told_then_looked(a, b):
-    """Listings are kept in memory, too. Whoever was told of something by a gateway finds it in that gateway's listing."""
-    t.eq(a.http('MKCOL', '/dav/told').status, 201, 'a folder')
-    soon(status(b, 'GET', '/api/v1/list/told', 200), 'it is there')
-    cursor = b.http('GET', '/api/v1/events').json['next']
+def made_then_looked(a, b):
+    """What one gateway has acknowledged is in the listing of the other at once: a client may have connections to both."""
+    t.eq(a.http('MKCOL', '/dav/made').status, 201, 'a folder')
+    soon(status(b, 'GET', '/api/v1/list/made', 200), 'it is there')
     late = []
     for i in range(30):
         for _ in range(2):
-            listed(b, '/dav/told/')  # in memory now
-        t.eq(a.http('PUT', '/dav/told/n%02d' % i, body=b'x').status, 201, 'one writes')
+            listed(b, '/dav/made/')
+        t.eq(a.http('PUT', '/dav/made/n%02d' % i, body=b'x').status, 201, 'one writes')
+        if '/n%02d<' % i not in listed(b, '/dav/made/'):
+            late.append(i)
+    t.eq(late, [], 'and it is listed by the other')
+    t.eq(a.http('DELETE', '/dav/made/n00').status, 204, 'one removes')
+    t.ok('/n00<' not in listed(b, '/dav/made/'), 'and it is gone from the listing of the other')
+
+
+def told_then_read(a, b):
+    """Whoever was told of something by a gateway finds it there: what is in memory of it is no older than what is told."""
+    t.eq(a.http('PUT', '/dav/told', body=b'-').status, 201, 'a file')
+    soon(status(b, 'GET', '/dav/told', 200), 'it is there')
+    cursor = b.http('GET', '/api/v1/events').json['next']
+    late = []
+    for i in range(30):
+        b.http('GET', '/dav/told')  # in memory now
+        t.eq(a.http('PUT', '/dav/told', body=b'%d' % i).status, 204, 'one writes')
         r = b.http('GET', '/api/v1/events?after=%s&wait=20' % cursor).json
         cursor = r['next']
-        if [e for e in r['events'] if e['path'] == '/told/n%02d' % i] and '/n%02d<' % i not in listed(b, '/dav/told/'):
+        if [e for e in r['events'] if e['path'] == '/told'] and b.http('GET', '/dav/told').body != b'%d' % i:
             late.append(i)
-    t.eq(late, [], 'what the other was told of is in its listing at once')
-    t.eq(a.http('DELETE', '/dav/told/n00').status, 204, 'one removes')
-    soon(lambda: '/n00<' not in listed(b, '/dav/told/'), 'and it is gone from the listing of the other')
+    t.eq(late, [], 'what the other was told of is what it reads')
+
+
+def hits(s):
+    text = gh.Client(*s.address('admin')).request('GET', '/metrics').text
+    return int(re.search(r'gatehouse_list_cache_total\{result="hit"\} (\d+)', text).group(1))
+
+
+def listings_of_one(a, b):
+    """A gateway that is the only one keeps listings in memory, until it hears of another."""
+    def from_memory():
+        before = hits(a)
+        return listed(a, '/dav/made/') and hits(a) > before
+
+    t.ok(not from_memory() and not from_memory(), 'beside another, listings come from the database')
+    b.stop()
+    t.ok(gatelib.until(from_memory, 60 * gh.EASE) is not None, 'alone, from memory')
+    b.start()
+    t.eq(b.http('PUT', '/dav/made/again').status, 201, 'another is there again')
+    soon(lambda: not from_memory(), 'and they come from the database')
 
 
 def conditions(a, b):
@@ -470,7 +503,8 @@ def main():
         a, b = g[0], g[1]
         doors_of_two(a, b)
         folders(a, b)
-        told_then_looked(a, b)
+        made_then_looked(a, b)
+        told_then_read(a, b)
         conditions(a, b)
         locks(a, b)
         people(g, a, b)
@@ -494,6 +528,7 @@ def main():
         stream_is_cut(g, a, b)
         names(g)
         content_elsewhere(g, a)
+        listings_of_one(a, b)
         comes_and_goes(g, a, b)
         stream_is_lost(g, a, b)
         code, out, err = b.run('fsck')
