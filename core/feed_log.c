@@ -546,7 +546,7 @@ enum gh_status feed_catch_up(struct feed_hall *h, struct meta_call *call, const 
 	if (st == GH_OK && b.events > FEED_BEHIND_MAX)
 		st = GH_LIMIT;
 	if (st == GH_OK && (b.others || !h->open))
-		stream_catch_up(h->core); /* who is told of it, or given a cursor behind it, finds it when he looks */
+		stream_catch_up(h->core, h->tenant->id); /* who is told of it, or given a cursor behind it, finds it when he looks */
 	if (st == GH_OK && (b.any_border || !h->open))
 		st = batch_meet(&b, call, &after, &exact);
 	if (st == GH_OK && !after)

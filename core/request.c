@@ -213,6 +213,11 @@ static bool may_be_hearsay(const struct vfs_work *w, enum gh_status st)
 	return false;
 }
 
+static uint64_t tenant_id(const struct vfs_work *w)
+{
+	return w->req.session ? w->req.session->tenant->id : w->tenant ? w->tenant->id : 0;
+}
+
 static enum gh_status run_attempts(struct vfs_work *w)
 {
 	op_fn *fn = op_function(w->req.op);
@@ -223,7 +228,7 @@ static enum gh_status run_attempts(struct vfs_work *w)
 	do {
 		w->fresh = certain || w->attempts > 0;
 		if (w->fresh && w->may_block)
-			stream_catch_up(w->req.core); /* what another gateway has made stale is known here then */
+			stream_catch_up(w->req.core, tenant_id(w)); /* what another gateway has made stale is known here then */
 		w->lock_seen = UINT64_MAX;
 		st = fn(w);
 		if (w->may_block)
@@ -237,11 +242,6 @@ static enum gh_status run_attempts(struct vfs_work *w)
 	if (gh_arena_overflowed(w->req.arena) && (st == GH_OK || st == GH_AGAIN))
 		st = GH_NOMEM;
 	return st;
-}
-
-static uint64_t tenant_id(const struct vfs_work *w)
-{
-	return w->req.session ? w->req.session->tenant->id : w->tenant ? w->tenant->id : 0;
 }
 
 /* For people, where a number is not shown otherwise (FTP). */

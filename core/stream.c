@@ -243,17 +243,25 @@ static void *stream_main(void *arg)
 	return NULL;
 }
 
-void stream_catch_up(struct gh_core *c)
+static void catch_up(struct stream_shard *s)
 {
-	for (unsigned i = 0; c->stream && i < atomic_load(&c->stream->count); i++) {
-		struct stream_shard *s = c->stream->of[i];
-		const uint64_t begun = atomic_load(&s->begun);
+	const uint64_t begun = atomic_load(&s->begun);
 
-		pthread_mutex_lock(&s->reading);
-		if (atomic_load(&s->done) <= begun && read_now(s) != GH_OK)
-			gh_log(GH_LOG_DEBUG, "stream-behind", "shard=%u", i);
-		pthread_mutex_unlock(&s->reading);
-	}
+	pthread_mutex_lock(&s->reading);
+	if (atomic_load(&s->done) <= begun && read_now(s) != GH_OK)
+		gh_log(GH_LOG_DEBUG, "stream-behind", "shard=%u", s->shard);
+	pthread_mutex_unlock(&s->reading);
+}
+
+void stream_catch_up(struct gh_core *c, uint64_t tenant)
+{
+	const unsigned count = c->stream ? atomic_load_explicit(&c->stream->count, memory_order_acquire) : 0;
+	const unsigned shard = count ? meta_shard_of(c->meta, tenant) : 0;
+
+	if (count)
+		catch_up(c->stream->of[0]);
+	if (shard && shard < count)
+		catch_up(c->stream->of[shard]);
 }
 
 /* A tenant is in that shard now. One that is not listened to yet begins with forgetting. */

@@ -30,7 +30,8 @@ void stream_free(struct gh_core *c); /* nothing of the house runs any more */
 bool stream_trusted(struct gh_core *c, uint64_t tenant);
 /* ... for /readyz: the central database's log is read. */
 bool stream_ready(struct gh_core *c);
-/* What was committed before the call is known in memory when it returns, if the log can be read. */
-void stream_catch_up(struct gh_core *c);
+/* What was committed before the call in central and in the tenant's shard is known in memory when it returns, if their logs can
+ * be read; a second at most for each that cannot. */
+void stream_catch_up(struct gh_core *c, uint64_t tenant);
 
 #endif
