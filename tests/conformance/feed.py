@@ -27,7 +27,15 @@ def cursor(s, user='admin'):
 
 
 def behind(s, after, user='admin', wait=0, limit=1000):
-    r = s.http('GET', '%s?after=%s&wait=%d&limit=%d' % (EVENTS, after, wait, limit), user=user)
+    """What is told behind a cursor. PostgreSQL's log is told up to the oldest transaction that is under way, somebody's upkeep
+    maybe: so there the same has to be told twice."""
+    last = None
+    for _ in range(10):
+        r = s.http('GET', '%s?after=%s&wait=%d&limit=%d' % (EVENTS, after, wait, limit), user=user)
+        if gh.METADATA == 'sqlite' or r.status != 200 or wait or (last == r.json['events'] and last):
+            break
+        last = r.json['events']
+        time.sleep(0.05)
     t.eq(r.status, 200, 'events are told')
     return r.json
 
@@ -264,11 +272,12 @@ def many(s):
         if s.control('live.now')[0] and waiting(s) >= MANY:
             break
         time.sleep(0.1)
-    t.ok(waiting(s) >= MANY, 'all of them wait', waiting(s))
+    early = select.select(readers[:500], [], [], 0)[0]
+    t.ok(waiting(s) >= MANY, 'all of them wait', (waiting(s), [k.recv(1000) for k in early[:3]]))
     for i in range(20):
         t.eq(put(s, '/elsewhere%d' % i), 201, 'others write')
     time.sleep(0.3)
-    t.eq(len(select.select(readers[:500], [], [], 0)[0]), 0, 'what is not theirs wakes nobody')
+    t.eq(len([k for k in select.select(readers[:500], [], [], 0)[0] if k not in early]), 0, 'what is not theirs wakes nobody')
     began = time.monotonic()
     put(s, '/in/for-ann')
     heard = 0
