@@ -17,7 +17,7 @@
 
 struct node_cache;
 
-#define NODE_CACHE_MEMBERS_MAX 250u /* of larger folders nothing is kept: a loop has to copy and to show them all */
+#define NODE_CACHE_MEMBERS_MAX 200u /* of larger folders nothing is kept: a loop has to copy and to show them all */
 
 GH_MUST_CHECK enum gh_status node_cache_new(uint64_t max_bytes, struct node_cache **ret);
 void node_cache_free(struct node_cache **nc);
