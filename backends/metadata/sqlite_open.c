@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define APPLICATION_ID 1195920708 /* "GHMD" */
@@ -121,6 +122,23 @@ static int add_functions(struct sq_conn *c)
 	return rc;
 }
 
+/* A new file becomes one with a log once, and while another process is at that SQLite does not wait for it by itself. */
+static int be_what(struct sq_conn *c, bool writing)
+{
+	const struct timespec nap = { .tv_nsec = 5 * GH_MS_NS };
+	const uint64_t until_ns = gh_mono_ns() + BUSY_TIMEOUT_MS * GH_MS_NS;
+	int rc;
+
+	while ((rc = sqlite3_exec(c->h, writing ? "PRAGMA journal_mode = WAL; PRAGMA cache_size = -32768;" :
+						  "PRAGMA query_only = ON; PRAGMA cache_size = -4096;",
+				  NULL, NULL, NULL)) != SQLITE_OK) {
+		if ((rc & 0xff) != SQLITE_BUSY || gh_mono_ns() > until_ns)
+			break;
+		nanosleep(&nap, NULL);
+	}
+	return rc;
+}
+
 enum gh_status sq_conn_open(struct db *db, bool writing, struct sq_conn **ret, char *err)
 {
 	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
@@ -141,9 +159,7 @@ enum gh_status sq_conn_open(struct db *db, bool writing, struct sq_conn **ret, c
 	if (rc == SQLITE_OK)
 		rc = add_functions(c);
 	if (rc == SQLITE_OK && !db->read_only)
-		rc = sqlite3_exec(c->h, writing ? "PRAGMA journal_mode = WAL; PRAGMA cache_size = -32768;" :
-						  "PRAGMA query_only = ON; PRAGMA cache_size = -4096;",
-				  NULL, NULL, NULL);
+		rc = be_what(c, writing);
 	if (rc != SQLITE_OK) {
 		open_error(db, c->h, rc, err);
 		st = sq_fail(c, rc, "open");

@@ -228,24 +228,26 @@ END_TEST
 
 START_TEST(processes_that_open_a_new_store_at_once_all_find_it_made)
 {
-	pid_t pid[4];
+	pid_t pid[8];
 	int status;
 	char err[512];
 
 	meta_close(&f.m);
-	snprintf(f.path, sizeof(f.path), "%s/fresh.db", f.dir);
-	for (unsigned i = 0; i < 4; i++) {
-		pid[i] = fork();
-		if (pid[i] == 0) {
-			if (try_open(false, err) != GH_OK)
-				_exit(1);
-			meta_close(&f.m);
-			_exit(0);
+	for (unsigned round = 0; round < 5; round++) {
+		snprintf(f.path, sizeof(f.path), "%s/fresh%u.db", f.dir, round);
+		for (unsigned i = 0; i < 8; i++) {
+			pid[i] = fork();
+			if (pid[i] == 0) {
+				if (try_open(false, err) != GH_OK)
+					_exit(1);
+				meta_close(&f.m);
+				_exit(0);
+			}
 		}
-	}
-	for (unsigned i = 0; i < 4; i++) {
-		ck_assert_int_eq(waitpid(pid[i], &status, 0), pid[i]);
-		ck_assert_int_eq(status, 0);
+		for (unsigned i = 0; i < 8; i++) {
+			ck_assert_int_eq(waitpid(pid[i], &status, 0), pid[i]);
+			ck_assert_int_eq(status, 0);
+		}
 	}
 	fix_open(&f);
 	SOUND(&f);
