@@ -128,13 +128,14 @@ static bool anything_for(struct feed_hall *h, uint64_t user, struct meta_cursor 
 static void wake(struct feed_hall *h, bool all)
 {
 	struct vfs_watch *row;
+	unsigned n = 0;
 
 	pthread_mutex_lock(&h->lock);
 	row = h->watches;
 	h->watches = NULL;
 	if (row)
 		row->at = &row;
-	for (unsigned n = 1; row; n++) {
+	while (row) { /* watch_wake and watch_unlist move it on */
 		struct vfs_watch *w = row;
 
 		if (all || anything_for(h, w->user, &w->cursor)) {
@@ -143,7 +144,7 @@ static void wake(struct feed_hall *h, bool all)
 			watch_unlist(w);
 			watch_list(&h->watches, w);
 		}
-		if (n % WAKE_AT_A_TIME == 0) {
+		if (++n % WAKE_AT_A_TIME == 0) {
 			pthread_mutex_unlock(&h->lock);
 			pthread_mutex_lock(&h->lock);
 		}
