@@ -262,7 +262,7 @@ enum gh_status feed_open(struct shard_store *m, char *err)
 
 /* ---- all tenants ---- */
 
-static enum gh_status snapshot_text(struct query *q, struct meta_stream *ret)
+enum gh_status query_stream_now(struct query *q, char seen[META_STREAM_TEXT])
 {
 	enum gh_status st = query_prepare(q, SQL_STREAM_NOW);
 	const char *text;
@@ -273,13 +273,13 @@ static enum gh_status snapshot_text(struct query *q, struct meta_stream *ret)
 	if (st != GH_OK)
 		return st;
 	text = q->m->drv->get_bytes(q->stmt, 0, &len);
-	if (len < sizeof(ret->seen)) {
-		memcpy(ret->seen, text, len);
-		ret->seen[len] = '\0';
+	if (len < META_STREAM_TEXT) {
+		memcpy(seen, text, len);
+		seen[len] = '\0';
 	} else { /* what is below the oldest that runs has been seen, no more is said */
 		const unsigned long long oldest = strtoull(text, NULL, 10);
 
-		snprintf(ret->seen, sizeof(ret->seen), "%llu:%llu:", oldest, oldest);
+		snprintf(seen, META_STREAM_TEXT, "%llu:%llu:", oldest, oldest);
 	}
 	return GH_OK;
 }
@@ -325,7 +325,7 @@ enum gh_status shard_stream(struct shard_store *m, struct meta_call *c, struct m
 	if (st == GH_OK)
 		st = query_snapshot(&q);
 	if (st == GH_OK)
-		st = snapshot_text(&q, &now);
+		st = query_stream_now(&q, now.seen);
 	while (st == GH_OK && s->seen[0] && count == PAGE)
 		st = stream_page(&q, s, &at, fn, arg, &count);
 	query_close(&q);

@@ -269,31 +269,13 @@ static enum gh_status rows_follow(struct follow *f)
 
 /* ---- the trail ---- */
 
-static enum gh_status seen_now(struct query *q, struct move_trail *ret)
-{
-	enum gh_status st = query_prepare(q, SQL_STREAM_NOW);
-	const char *text;
-	size_t len;
-
-	if (st == GH_OK)
-		st = q->m->drv->step(q->stmt);
-	if (st != GH_OK)
-		return st;
-	text = q->m->drv->get_bytes(q->stmt, 0, &len);
-	if (len >= sizeof(ret->seen))
-		return GH_LIMIT;
-	memcpy(ret->seen, text, len);
-	ret->seen[len] = '\0';
-	return GH_OK;
-}
-
 enum gh_status move_trail_begin(const struct move *m, struct meta_call *c, struct move_trail *ret)
 {
 	struct query q;
 	enum gh_status st = query_open(&q, m->from, c);
 
 	if (st == GH_OK)
-		st = seen_now(&q, ret);
+		st = query_stream_now(&q, ret->seen);
 	query_close(&q);
 	return st;
 }
@@ -311,7 +293,7 @@ enum gh_status move_follow(const struct move *m, struct meta_call *c, struct mov
 	if (st == GH_OK)
 		st = query_snapshot(&f.q);
 	if (st == GH_OK)
-		st = seen_now(&f.q, &now);
+		st = query_stream_now(&f.q, now.seen);
 	if (st == GH_OK)
 		st = told_read(&f, trail);
 	if (st == GH_OK)

@@ -176,6 +176,8 @@ GH_MUST_CHECK enum gh_status query_snapshot(struct query *q);
 /* Of these each will be prepared, bound to the tenant alone and stepped: they can be asked for together. */
 GH_MUST_CHECK enum gh_status query_ahead(struct query *q, uint64_t tenant, const enum sql_id *ids, unsigned count);
 GH_MUST_CHECK enum gh_status query_prepare(struct query *q, enum sql_id id);
+/* feed.c. What has been committed by now, as a text for meta_stream.seen; where that is too long, a little less than that. */
+GH_MUST_CHECK enum gh_status query_stream_now(struct query *q, char seen[META_STREAM_TEXT]);
 void query_close(struct query *q);
 /* What the caller gets: st, or GH_NOMEM where the arena could not hold the rows. */
 enum gh_status query_result(const struct query *q, enum gh_status st);
