@@ -50,31 +50,6 @@ void mover_end(struct mover *v)
 
 /* ---- central's row ---- */
 
-struct change {
-	struct route_row row;
-	uint64_t was; /* `changed` of the row that this was decided from; 0: there was none */
-};
-
-static enum gh_status change_run(struct db_conn *c, void *arg, int64_t now_us)
-{
-	struct change *k = arg;
-	struct db_stmt *s;
-	uint64_t changed = 0;
-	enum gh_status st = c->drv->prepare(c, SQL_ROUTE_GET, &s);
-
-	(void)now_us;
-	if (st != GH_OK)
-		return st;
-	db_bind_u64(s, 1, k->row.t.id);
-	st = c->drv->step(s);
-	if (st == GH_OK)
-		changed = db_u64(s, 11);
-	c->drv->reset(s);
-	if (st != GH_OK && st != GH_END)
-		return st;
-	return changed == k->was ? route_put_in(c, &k->row) : GH_STALE;
-}
-
 enum gh_status mover_read_again(struct mover *v)
 {
 	const enum gh_status st = route_row_get(v->m, v->c, v->row->t.id, &v->row);
@@ -86,15 +61,13 @@ enum gh_status mover_read_again(struct mover *v)
 
 enum gh_status mover_row_step(struct mover *v, struct route_row row, enum route_step step)
 {
-	struct change k = { .row = row, .was = v->row->changed };
 	enum gh_status st;
 
-	k.row.step = step;
-	st = commit_job(v->m->central, v->c, change_run, &k);
+	row.changed = v->row->changed;
+	row.step = step;
+	st = route_replace(v->m, v->c, &row);
 	if (st == GH_OK)
 		st = mover_read_again(v);
-	if (st == GH_OK)
-		route_learn(v->m, v->row);
 	return mover_fail(v, st, "central's route");
 }
 
@@ -209,7 +182,7 @@ static enum gh_status one_step(struct mover *v, struct seat *to, struct meta_mov
 static enum gh_status row_of(struct mover *v)
 {
 	const struct db_value name = V_BYTES(v->name);
-	struct change k = { .was = 0 };
+	struct route_row row;
 	struct meta_tenant *t;
 	unsigned count = 0;
 	enum gh_status st = route_rows(v->m, v->c, SQL_ROUTE_BY_NAME, &name, 1, &v->row, &count);
@@ -220,11 +193,11 @@ static enum gh_status row_of(struct mover *v)
 		st = shard_tenant_by_name(v->m->central, v->c, v->name, &t);
 		if (st != GH_OK)
 			return st;
-		k.row = (struct route_row){ .t = *t, .shard = MAIN };
-		st = commit_job(v->m->central, v->c, change_run, &k);
+		row = (struct route_row){ .t = *t, .shard = MAIN };
+		st = route_replace(v->m, v->c, &row);
 		if (st != GH_OK && st != GH_STALE)
 			return st;
-		v->row = &k.row;
+		v->row = &row;
 	}
 	return mover_read_again(v);
 }

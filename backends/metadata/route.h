@@ -129,10 +129,11 @@ GH_MUST_CHECK enum gh_status route_rows(struct meta_store *m, struct meta_call *
 					unsigned count, struct route_row **ret, unsigned *ret_count);
 GH_MUST_CHECK enum gh_status route_row_get(struct meta_store *m, struct meta_call *c, uint64_t tenant,
 					   struct route_row **ret);
-/* In a job of central: ticks the clock and writes the row. */
-GH_MUST_CHECK enum gh_status route_put_in(struct db_conn *c, const struct route_row *row);
-/* The same as a job of its own, and learns it. */
-GH_MUST_CHECK enum gh_status route_put(struct meta_store *m, struct meta_call *c, const struct route_row *row);
+/* In a job of central: writes the row in place of the one that it was decided from, which row->changed names (0: there was
+ * none), and ticks the clock; row->changed names it then. GH_STALE: another is there by now, and it does not say the same. */
+GH_MUST_CHECK enum gh_status route_replace_in(struct db_conn *c, struct route_row *row);
+/* The same as a job of its own, and learns it. row->changed stays. */
+GH_MUST_CHECK enum gh_status route_replace(struct meta_store *m, struct meta_call *c, const struct route_row *row);
 /* Shards whose tenants a loop goes over: those that are open. */
 #define EACH_STORE(m, i, s)                                                                                                    \
 	for (unsigned i = 0; i < atomic_load(&(m)->seat_count); i++)                                                           \

@@ -307,7 +307,7 @@ enum gh_status job_statement(struct db_conn *c, enum sql_id sql, const struct db
 	return db_run(s);
 }
 
-enum gh_status route_put_in(struct db_conn *c, const struct route_row *r)
+static enum gh_status route_put_in(struct db_conn *c, const struct route_row *r)
 {
 	const struct db_value v[] = { V_I64(r->t.id),    V_BYTES(r->t.name),   V_TEXT(r->t.hosts),
 				      V_I64(r->t.disabled), V_I64(r->t.case_sensitive), V_I64(r->t.root),
@@ -318,15 +318,66 @@ enum gh_status route_put_in(struct db_conn *c, const struct route_row *r)
 	return st == GH_OK ? job_statement(c, SQL_ROUTE_PUT, v, 11) : st;
 }
 
-static enum gh_status put_run(struct db_conn *c, void *arg, int64_t now_us)
+static bool is_text(struct db_stmt *s, int column, const char *text)
 {
-	(void)now_us;
-	return route_put_in(c, arg);
+	size_t len;
+	const char *is = s->drv->get_bytes(s, column, &len);
+
+	return len == strlen(text) && !memcmp(is, text, len);
 }
 
-enum gh_status route_put(struct meta_store *m, struct meta_call *c, const struct route_row *row)
+/* What may change of a row. */
+static bool says_the_same(struct db_stmt *s, const struct route_row *r)
 {
-	const enum gh_status st = commit_job(m->central, c, put_run, (void *)row);
+	return is_text(s, 2, r->t.hosts) && (db_i64(s, 3) != 0) == r->t.disabled && db_u64(s, 7) == r->shard &&
+	       db_u64(s, 8) == r->t.route_epoch && db_i64(s, 9) == (int64_t)r->step && db_u64(s, 10) == r->target;
+}
+
+static enum gh_status row_look(struct db_conn *c, const struct route_row *r, uint64_t *ret_changed, bool *ret_same)
+{
+	struct db_stmt *s;
+	enum gh_status st = c->drv->prepare(c, SQL_ROUTE_GET, &s);
+
+	*ret_changed = 0;
+	*ret_same = false;
+	if (st != GH_OK)
+		return st;
+	db_bind_u64(s, 1, r->t.id);
+	st = c->drv->step(s);
+	if (st == GH_OK) {
+		*ret_changed = db_u64(s, 11);
+		*ret_same = says_the_same(s, r);
+	}
+	c->drv->reset(s);
+	return st == GH_END ? GH_OK : st;
+}
+
+enum gh_status route_replace_in(struct db_conn *c, struct route_row *row)
+{
+	uint64_t changed;
+	bool same;
+	enum gh_status st = row_look(c, row, &changed, &same);
+
+	if (st != GH_OK)
+		return st;
+	if (changed != row->changed && !same)
+		return GH_STALE;
+	if (changed == row->changed)
+		st = route_put_in(c, row);
+	return st == GH_OK ? row_look(c, row, &row->changed, &same) : st;
+}
+
+static enum gh_status replace_run(struct db_conn *c, void *arg, int64_t now_us)
+{
+	struct route_row row = *(const struct route_row *)arg; /* it may be run again */
+
+	(void)now_us;
+	return route_replace_in(c, &row);
+}
+
+enum gh_status route_replace(struct meta_store *m, struct meta_call *c, const struct route_row *row)
+{
+	const enum gh_status st = commit_job(m->central, c, replace_run, (void *)row);
 
 	if (st == GH_OK)
 		route_learn(m, row);

@@ -14,6 +14,7 @@ struct claim {
 	struct route_row row; /* as it shall be */
 	uint64_t stale;       /* a tenant of that name that was never finished: its row goes */
 	struct gh_arena *arena;
+	uint64_t now; /* its row.changed, once it is there */
 };
 
 static bool word_in(const char *list, const char *word, size_t len)
@@ -80,7 +81,8 @@ static enum gh_status claim_lease(struct db_conn *c, uint64_t tenant, uint64_t h
 
 static enum gh_status claim_run(struct db_conn *c, void *arg, int64_t now_us)
 {
-	const struct claim *k = arg;
+	struct claim *k = arg;
+	struct route_row row = k->row; /* it may be run again */
 	const struct db_value stale = V_I64(k->stale);
 	enum gh_status st = is_free(c, SQL_TENANTS, k);
 
@@ -92,7 +94,10 @@ static enum gh_status claim_run(struct db_conn *c, void *arg, int64_t now_us)
 		st = job_statement(c, SQL_ROUTE_DELETE, &stale, 1);
 	if (st == GH_OK && k->row.step == ROUTE_MAKING)
 		st = claim_lease(c, k->row.t.id, k->row.t.id, now_us);
-	return st == GH_OK ? route_put_in(c, &k->row) : st;
+	if (st == GH_OK)
+		st = route_replace_in(c, &row);
+	k->now = row.changed;
+	return st;
 }
 
 /* ---- where to ---- */
@@ -161,7 +166,7 @@ static enum gh_status look_at_name(struct meta_store *m, struct meta_call *c, co
 	st = tenant_mark_read(seat_store(s), c, row->t.id, &mark, NULL);
 	if (st == GH_OK) { /* it is there whole; only the last step was missing */
 		row->step = ROUTE_SETTLED;
-		st = route_put(m, c, row);
+		st = route_replace(m, c, row);
 		return st == GH_OK ? GH_EXISTS : st;
 	}
 	*ret_stale = row->t.id;
@@ -190,7 +195,8 @@ static enum gh_status make(struct meta_store *m, struct meta_call *c, struct met
 	if (st != GH_OK)
 		return st; /* whoever adds it again takes it up */
 	k.row.step = ROUTE_SETTLED;
-	return route_put(m, c, &k.row);
+	k.row.changed = k.now;
+	return route_replace(m, c, &k.row);
 }
 
 /* ---- changing ---- */
@@ -199,6 +205,7 @@ static enum gh_status change(struct meta_store *m, struct meta_call *c, struct m
 			     const struct route_row *was)
 {
 	struct claim k = { .row = *was, .arena = c->arena };
+	struct route_row back = *was;
 	struct shard_store *s;
 	struct route r;
 	enum gh_status st;
@@ -209,13 +216,14 @@ static enum gh_status change(struct meta_store *m, struct meta_call *c, struct m
 	if (st == GH_OK)
 		st = commit_job(m->central, c, claim_run, &k);
 	if (st != GH_OK)
-		return st;
+		return st == GH_STALE ? GH_BUSY : st; /* changed by another, or a move of it has begun */
 	if (r.epoch)
 		b->route_epoch = r.epoch;
 	st = shard_commit(s, c, b);
 	if (st == GH_STALE)
 		route_suspect(m, b->tenant);
-	if (st != GH_OK && st != GH_UNKNOWN && route_put(m, c, was) != GH_OK)
+	back.changed = k.now;
+	if (st != GH_OK && st != GH_UNKNOWN && route_replace(m, c, &back) != GH_OK)
 		return GH_UNKNOWN; /* central says it, the shard does not */
 	return st;
 }

@@ -47,7 +47,7 @@ static int cluster_do(const char *verb, const char *setting)
 
 static const char *const same[] = { "check_commit", "check_group", "check_read", "check_people", "check_settings", "check_quota",
 				    "check_upkeep", "check_feed", "check_move",
-				    "check_gateway" };
+				    "check_gateway", "check_route" };
 
 START_TEST(what_holds_in_a_file_holds_on_a_server)
 {
