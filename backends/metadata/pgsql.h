@@ -45,7 +45,7 @@ struct pg_stmt {
 enum pg_expect {
 	PG_EXPECT_NOTHING, /* a result that matters only when it is an error */
 	PG_EXPECT_STALE,   /* of something earlier, that nobody asks about any more */
-	PG_EXPECT_PARSED,  /* of statement `cmd` */
+	PG_EXPECT_PARSED,  /* of statement `cmd`, as `how`; or of PG_CMD_LOCKS */
 	PG_EXPECT_MARK,    /* skipped when its member failed, and rightly so */
 	PG_EXPECT_ROWS,
 	PG_EXPECT_SEEN,    /* is the event of that member there? */
@@ -53,6 +53,8 @@ enum pg_expect {
 	PG_EXPECT_COMMIT,
 	PG_EXPECT_SYNC,
 };
+
+#define PG_CMD_LOCKS SQL_COUNT /* pg_send_locks */
 
 struct pg_expected {
 	enum pg_expect kind;

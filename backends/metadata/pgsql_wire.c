@@ -268,7 +268,7 @@ bool pg_parse(struct pg_conn *c, struct pg_stmt *s, enum pg_how how, const struc
 	ok = !text.failed && PQsendPrepare(c->h, name, text.data, (int)count, types);
 	gh_buf_fini(&text);
 	*done = true;
-	return sent(c, ok, sql_rows[s->id].name, (struct pg_expected){ .kind = PG_EXPECT_PARSED, .cmd = s->id });
+	return sent(c, ok, sql_rows[s->id].name, (struct pg_expected){ .kind = PG_EXPECT_PARSED, .how = how, .cmd = s->id });
 }
 
 bool pg_send(struct pg_conn *c, struct pg_stmt *s, const struct db_value *values, unsigned count, int64_t now_us,
@@ -304,12 +304,13 @@ bool pg_send_locks(struct pg_conn *c, const char *keys, const char *exclusive)
 				  " pg_advisory_xact_lock_shared(l.k) END FROM unnest($1::bigint[], $2::boolean[]) AS l(k, x)";
 	const char *at[] = { keys, exclusive };
 	const struct pg_expected nothing = { .kind = PG_EXPECT_NOTHING };
+	const struct pg_expected parsed = { .kind = PG_EXPECT_PARSED, .cmd = PG_CMD_LOCKS };
 
 	if (c->lost)
 		return false;
 	if (!c->locks_prepared) {
 		c->locks_prepared = true;
-		if (!sent(c, PQsendPrepare(c->h, "locks", sql, 0, NULL), "LOCKS", nothing))
+		if (!sent(c, PQsendPrepare(c->h, "locks", sql, 0, NULL), "LOCKS", parsed))
 			return false;
 	}
 	return sent(c, PQsendQueryPrepared(c->h, "locks", 2, at, NULL, NULL, 1), "LOCKS", nothing);
@@ -368,6 +369,16 @@ static enum gh_status take_result(struct pg_conn *c, enum pg_expect kind, PGresu
 	return GH_OK;
 }
 
+/* Statements are kept for the connection's life. One that waited for a lock in vain, or came after what has failed, is not
+ * there, and is sent again when it is needed. */
+static void not_parsed(struct pg_conn *c, const struct pg_expected *e)
+{
+	if (e->cmd == PG_CMD_LOCKS)
+		c->locks_prepared = false;
+	else
+		c->stmts[e->cmd]->prepared[e->how] = false;
+}
+
 enum gh_status pg_next(struct pg_conn *c, struct pg_expected *ret, PGresult **ret_result)
 {
 	enum gh_status st;
@@ -383,12 +394,9 @@ enum gh_status pg_next(struct pg_conn *c, struct pg_expected *ret, PGresult **re
 	}
 	*ret = c->expected[c->expected_at++];
 	st = take_result(c, ret->kind, ret_result);
-	if (st != GH_OK || ret->kind != PG_EXPECT_PARSED || PQresultStatus(*ret_result) == PGRES_COMMAND_OK)
-		return st;
-	/* Statements are kept for the connection's life, as if all were well. So it ends here. */
-	(void)pg_fail(c, *ret_result, sql_rows[ret->cmd].name);
-	PQclear(*ret_result);
-	return pg_lose(c, sql_rows[ret->cmd].name, "a statement was not understood");
+	if (st == GH_OK && ret->kind == PG_EXPECT_PARSED && PQresultStatus(*ret_result) != PGRES_COMMAND_OK)
+		not_parsed(c, ret);
+	return st;
 }
 
 enum gh_status pg_drain(struct pg_conn *c, const char *what)

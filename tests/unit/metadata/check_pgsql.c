@@ -417,6 +417,27 @@ START_TEST(a_write_that_others_lock_out_is_refused_after_the_lock_timeout)
 }
 END_TEST
 
+/* Its statements are not known to the server yet, and wait for the lock when they are made known. */
+START_TEST(a_first_write_that_others_lock_out_is_refused_and_no_outcome_is_in_doubt)
+{
+	struct meta_config cfg = { .conninfo = f.conninfo, .lock_ms = 200 };
+	char err[DB_ERR_MAX];
+	uint64_t began_ns;
+	PGconn *h;
+
+	OK(put_one("a"));
+	meta_close(&f.m);
+	OK(meta_open(&cfg, &f.m, err));
+	h = hold("BEGIN; LOCK TABLE node IN ACCESS EXCLUSIVE MODE");
+	began_ns = gh_mono_ns();
+	IS(GH_BUSY, put_one("b"));
+	ck_assert_int_lt(gh_mono_ns() - began_ns, 5 * GH_S_NS);
+	PQfinish(h);
+	OK(put_one("b"));
+	SOUND(&f);
+}
+END_TEST
+
 /* ---- round trips ---- */
 
 static int64_t trips_since(int64_t before)
@@ -754,6 +775,7 @@ int main(int argc, char **argv)
 	tcase_add_test(t, a_server_that_is_down_is_a_failure_and_one_that_is_back_is_used_within_two_seconds);
 	tcase_add_test(t, a_read_that_has_to_wait_gives_up_at_its_deadline_and_the_next_one_is_well);
 	tcase_add_test(t, a_write_that_others_lock_out_is_refused_after_the_lock_timeout);
+	tcase_add_test(t, a_first_write_that_others_lock_out_is_refused_and_no_outcome_is_in_doubt);
 	tcase_add_test(t, an_operation_is_one_round_trip);
 	tcase_add_test(t, a_question_of_several_statements_is_one_round_trip);
 	tcase_add_test(t, a_question_of_several_statements_survives_a_connection_that_was_dropped);
