@@ -286,20 +286,18 @@ def killed(pg, s, other):
 
 
 def abandoned(pg, s, other):
-    home = shard_of(s, 'quiet')
-    away = 'east' if home == 'main' else 'main'
-    db = {'main': 'gatehouse', 'east': 'east'}
-    with Held(pg, db[away], 'node'):
-        mover = begun(s, 'quiet', away)
-        until('it stands still', lambda: step_of(pg, 'quiet') == '2' and waits_for_lock(pg, db[away]))
-        refused(other, ('being moved by another',), 'two movers', 'tenant', 'move', 'quiet', '--to', away)
+    """From main to east: what is held must not be central's, where movers exclude each other."""
+    with Held(pg, 'east', 'node'):
+        mover = begun(s, 'calm', 'east')
+        until('it stands still', lambda: step_of(pg, 'calm') == '2' and waits_for_lock(pg, 'east'))
+        refused(other, ('being moved by another',), 'two movers', 'tenant', 'move', 'calm', '--to', 'east')
         s.kill9()
         mover.wait()
     s.start()
-    until('a move is abandoned', lambda: s.run('tenant', 'move', 'quiet', '--abandon')[0] == 0)
-    t.eq((shard_of(s, 'quiet'), step_of(pg, 'quiet'), state_of(pg, db[away], 'quiet'), state_of(pg, db[home], 'quiet')),
-         (home, '0', '', '0'), 'it is where it was, and nowhere else')
-    t.among(other.http('PUT', '/dav/a0', body=b'new', user='quiet/ann').status, (201, 204), 'and can be changed')
+    until('a move is abandoned', lambda: s.run('tenant', 'move', 'calm', '--abandon')[0] == 0)
+    t.eq((shard_of(s, 'calm'), step_of(pg, 'calm'), state_of(pg, 'east', 'calm'), state_of(pg, 'gatehouse', 'calm')),
+         ('main', '0', '', '0'), 'it is where it was, and nowhere else')
+    t.among(other.http('PUT', '/dav/a0', body=b'new', user='calm/ann').status, (201, 204), 'and can be changed')
 
 
 def equal(pg, s, other):
