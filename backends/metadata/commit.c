@@ -267,6 +267,20 @@ static void group_commit(struct shard_store *m, struct commit_item *items)
 
 /* ---- the queue ---- */
 
+/* Queue locked. */
+static void wait_for_expected(struct commit_queue *q)
+{
+	uint64_t until_ns;
+
+	while (q->expected && !q->closed && (until_ns = commit_queue_hold_ns(q, gh_mono_ns()))) {
+		const struct timespec until = { .tv_sec = (time_t)(until_ns / GH_S_NS), .tv_nsec = (long)(until_ns % GH_S_NS) };
+
+		q->holding = true;
+		pthread_cond_clockwait(&q->filled, &q->lock, CLOCK_MONOTONIC, &until);
+		q->holding = false;
+	}
+}
+
 /* Until the queue is closed and empty. Queue locked. */
 static struct commit_item *wait_for_some(struct shard_store *m, struct commit_item **ret_late)
 {
@@ -278,6 +292,7 @@ static struct commit_item *wait_for_some(struct shard_store *m, struct commit_it
 		pthread_cond_wait(&q->filled, &q->lock);
 	}
 	q->idle = false;
+	wait_for_expected(q);
 	return commit_queue_take(q, m->drv->jobs_alone, gh_mono_ns(), ret_late);
 }
 
@@ -314,6 +329,8 @@ static void *committer_main(void *arg)
 			if (m->drv->poke)
 				m->drv->poke(m->db);
 			commit_tell(items);
+			if (q->rare)
+				sched_yield(); /* its answer is sent before the next group takes the processor */
 			m->drv->writer_idle(m->db);
 		}
 		pthread_mutex_lock(&q->lock);
@@ -363,12 +380,23 @@ void shard_quiet(struct shard_store *m)
 	pthread_mutex_unlock(&q->lock);
 }
 
+void commit_expect(struct shard_store *m, uint64_t tenant)
+{
+	struct commit_queue *q = &m->queue;
+
+	if (atomic_load_explicit(&q->tenant, memory_order_relaxed) == tenant) /* alone it costs nothing */
+		return;
+	pthread_mutex_lock(&q->lock);
+	commit_queue_expect(q, tenant, gh_mono_ns());
+	pthread_mutex_unlock(&q->lock);
+}
+
 void commit_put(struct shard_store *m, struct commit_item *items)
 {
 	struct commit_queue *q = &m->queue;
 	const uint64_t now_ns = gh_mono_ns();
 	struct commit_item *next;
-	bool idle;
+	bool wake;
 
 	pthread_mutex_lock(&q->lock);
 	GH_ASSERT(!q->closed);
@@ -376,19 +404,21 @@ void commit_put(struct shard_store *m, struct commit_item *items)
 		next = it->next;
 		commit_queue_put(q, it, now_ns);
 	}
-	idle = q->idle;
+	wake = q->idle || (q->holding && !q->expected);
 	q->idle = false;
 	pthread_mutex_unlock(&q->lock);
-	if (idle)
+	if (wake)
 		pthread_cond_signal(&q->filled);
 }
 
 static void send(struct shard_store *m, struct commit_item *it)
 {
-	if (it->before)
-		commit_ahead_put(m, it);
-	else
+	if (!it->before) {
 		commit_put(m, it);
+		return;
+	}
+	commit_expect(m, it->batch->tenant);
+	commit_ahead_put(m, it);
 }
 
 static enum gh_status send_and_wait(struct shard_store *m, struct commit_item *it)

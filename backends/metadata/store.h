@@ -16,8 +16,8 @@
 
 /* The most commits that become one transaction. */
 #define GROUP_MAX 64
-#define GROUP_IN_COMPANY 16
-#define GROUP_SHORT 4 /* with somebody who comes rarely */
+#define GROUP_OF_ONE 16 /* of each tenant, in company */
+#define GROUP_SHORT 4   /* in all, with somebody who comes rarely */
 
 /* What runs under the writer's mark when it is not a batch: upkeep. now_us: the transaction's time. */
 typedef enum gh_status db_job_fn(struct db_conn *c, void *arg, int64_t now_us);
@@ -47,15 +47,19 @@ struct commit_queue {
 	pthread_mutex_t lock;
 	pthread_cond_t filled, quiet;
 	struct commit_item *head, **tail;
-	uint64_t tenant;           /* whose the last batch was; 0 = there was none */
+	_Atomic uint64_t tenant;   /* whose the last batch was; 0 = there was none. Written under the lock, read anywhere */
 	uint64_t company_until_ns; /* batches of several tenants come */
 	atomic_bool company;       /* so it was when the last group began; any thread */
-	uint64_t groups, short_group; /* how many there were, and which of them was shortened last */
+	uint64_t groups, short_group; /* how many there were, and which of them was shortened, or waited, last */
+	uint64_t expected;            /* a tenant whose batch is about to come; 0 = nobody's */
+	uint64_t expected_until_ns;
 	struct commit_seen {
 		uint64_t tenant, group;
 	} seen[COMMIT_SEEN];
+	bool rare;       /* the committer's: its group carries somebody who comes rarely */
 	unsigned marked; /* the committer's: so many groups more run with marks */
-	bool idle; /* the committer waits to be woken */
+	bool idle;    /* the committer waits to be woken */
+	bool holding; /* it waits for who is expected */
 	bool closed, runs;
 	pthread_t committer;
 };
@@ -101,6 +105,10 @@ GH_MUST_CHECK enum gh_status migrate(struct db_conn *c, bool read_only, const ch
 
 /* ---- commit_queue.c ---- */
 void commit_queue_put(struct commit_queue *q, struct commit_item *it, uint64_t now_ns);
+/* A batch of the tenant's is on its way here. */
+void commit_queue_expect(struct commit_queue *q, uint64_t tenant, uint64_t now_ns);
+/* Until when the next group waits for who is expected; 0: it does not. Asked until it says so. */
+uint64_t commit_queue_hold_ns(struct commit_queue *q, uint64_t now_ns);
 /* The next group, in the order in which it is to run, and those whose deadline has passed; either may be NULL. jobs_alone: a
  * job is a group of its own. */
 struct commit_item *commit_queue_take(struct commit_queue *q, bool jobs_alone, uint64_t now_ns,
@@ -121,6 +129,8 @@ void commit_ahead_quiet(struct shard_store *m);
  * not let the workers of others go first, since whoever waits for one batch waits each time that this thread is woken.
  * *policy: what it has, SCHED_OTHER at first. */
 void commit_keep_pace(struct shard_store *m, int *policy);
+/* A batch of that tenant's has come to the stage before. */
+void commit_expect(struct shard_store *m, uint64_t tenant);
 /* A chain of them, linked by next, up to NULL. */
 void commit_put(struct shard_store *m, struct commit_item *items);
 void commit_tell(struct commit_item *items);
