@@ -76,6 +76,7 @@ struct pg_conn {
 	bool fresh;           /* a reader that has not read yet: if it is lost, another does as well */
 	bool lost;            /* nothing can be had from it any more */
 	bool asked;           /* something was sent since it was last waited for */
+	bool patient;         /* what it is asked next takes as long as there is data, and reads all of it */
 	bool begun;           /* a transaction, be it only put off */
 	bool committed;       /* ... which was committed together with its batches */
 	bool locks_prepared;

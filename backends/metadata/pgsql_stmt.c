@@ -262,8 +262,13 @@ static enum gh_status put_off(struct pg_conn *c, const char *control)
 
 static enum gh_status pg_snapshot(struct db_conn *base)
 {
-	conn_of(base)->begun = true;
-	return put_off(conn_of(base), "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+	struct pg_conn *c = conn_of(base);
+	enum gh_status st = put_off(c, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+
+	c->begun = true;
+	if (st == GH_OK && c->patient)
+		st = put_off(c, "SET LOCAL statement_timeout = 0");
+	return st == GH_OK && c->patient ? put_off(c, "SET LOCAL enable_seqscan = on") : st;
 }
 
 /* Nobody waits for a snapshot to end; its answer is taken off when the connection is next used. */
@@ -273,7 +278,7 @@ static void pg_snapshot_end(struct db_conn *base)
 	bool was_sent = c->begun && !c->deferred_count;
 
 	ahead_forget(c);
-	c->begun = false;
+	c->begun = c->patient = false;
 	c->deferred_count = 0;
 	if (was_sent && pg_send_control(c, "COMMIT", PG_EXPECT_STALE) && pg_send_sync(c) && PQflush(c->h) < 0)
 		pg_lose(c, "COMMIT", PQerrorMessage(c->h));

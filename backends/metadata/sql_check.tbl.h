@@ -14,7 +14,7 @@ X(CHECK_ORPHANS, SQL_TENANT,
 X(CHECK_CYCLES, SQL_TENANT,
   "WITH RECURSIVE reach(id) AS (SELECT r.id FROM node r WHERE r.tenant = ?1 AND r.parent = 0"
   " UNION SELECT c.id FROM reach JOIN node c ON c.tenant = ?1 AND c.parent = reach.id)"
-  " SELECT n.id, n.parent FROM node n WHERE n.tenant = ?1 AND n.id NOT IN (SELECT id FROM reach) LIMIT ?2")
+  " SELECT n.id, n.parent FROM node n LEFT JOIN reach ON reach.id = n.id WHERE n.tenant = ?1 AND reach.id IS NULL LIMIT ?2")
 X(CHECK_VERSION_MISSING, SQL_TENANT,
   "SELECT n.id, n.version FROM node n WHERE n.tenant = ?1 AND n.version <> 0 AND NOT EXISTS (SELECT 1 FROM version v"
   " WHERE v.tenant = ?1 AND v.id = n.version AND v.node = n.id) LIMIT ?2")

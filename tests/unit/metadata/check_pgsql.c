@@ -400,6 +400,33 @@ START_TEST(a_read_that_has_to_wait_gives_up_at_its_deadline_and_the_next_one_is_
 }
 END_TEST
 
+static void none_is_found(void *arg, bool loss, const char *text)
+{
+	(void)arg;
+	(void)loss;
+	ck_abort_msg("%s", text);
+}
+
+START_TEST(the_check_may_take_longer_than_other_statements)
+{
+	struct meta_config cfg = { .conninfo = f.conninfo, .statement_ms = 100 };
+	struct meta_call c = { .arena = f.a, .op = "fsck" };
+	char err[DB_ERR_MAX];
+	PGconn *h;
+
+	meta_close(&f.m);
+	OK(meta_open(&cfg, &f.m, err));
+	h = hold("BEGIN; LOCK TABLE node IN ACCESS EXCLUSIVE MODE");
+	ck_assert_int_eq(PQsendQuery(h, "SELECT pg_sleep(1); COMMIT"), 1);
+	OK(meta_check(f.m, &c, none_is_found, NULL));
+	PQfinish(h);
+	OK(look_one()); /* and the connection is like others again */
+	h = hold("BEGIN; LOCK TABLE tenant IN ACCESS EXCLUSIVE MODE");
+	IS(GH_DATABASE, look_one());
+	PQfinish(h);
+}
+END_TEST
+
 START_TEST(a_write_that_others_lock_out_is_refused_after_the_lock_timeout)
 {
 	struct meta_config cfg = { .conninfo = f.conninfo, .lock_ms = 200 };
@@ -774,6 +801,7 @@ int main(int argc, char **argv)
 	tcase_add_test(t, connections_that_the_server_dropped_meanwhile_are_not_noticed);
 	tcase_add_test(t, a_server_that_is_down_is_a_failure_and_one_that_is_back_is_used_within_two_seconds);
 	tcase_add_test(t, a_read_that_has_to_wait_gives_up_at_its_deadline_and_the_next_one_is_well);
+	tcase_add_test(t, the_check_may_take_longer_than_other_statements);
 	tcase_add_test(t, a_write_that_others_lock_out_is_refused_after_the_lock_timeout);
 	tcase_add_test(t, a_first_write_that_others_lock_out_is_refused_and_no_outcome_is_in_doubt);
 	tcase_add_test(t, an_operation_is_one_round_trip);
