@@ -406,6 +406,12 @@ unsigned meta_shards(struct meta_store *m);
 #define META_STREAM_TEXT 4096
 struct meta_stream {
 	char seen[META_STREAM_TEXT]; /* "": begin with what comes from now on. Too long for this: some events come again. */
+	/* For who wants to know more: where it begins, so many events of before are given at most, newest first, of which only
+	 * tenant, op, at and touched are filled in; fewer, if that takes long. 0: none, and nothing of what follows is told. */
+	unsigned back;
+	uint64_t since;   /* every event from this place of the log on has been given, or will be */
+	uint64_t horizon; /* of what was read last: each commit below this place was to be seen, or never will be */
+	uint64_t log;     /* which log, of which database: another one after whatever could have taken back what was seen */
 };
 typedef void meta_stream_fn(void *arg, const struct meta_event *e);
 /* fn for each event since, which may not block and keeps nothing of it. The arena holds a page of them at a time (of 200) and is
@@ -563,6 +569,8 @@ GH_MUST_CHECK enum gh_status meta_schema_check(struct meta_store *m, struct meta
 					       void *arg);
 /* Which of meta_shards() a tenant is on, as far as memory knows; 0 for tenant 0. Any thread; waits for nothing. */
 unsigned meta_shard_of(struct meta_store *m, uint64_t tenant);
+/* ... and how often it has moved to where it is: another number at each of its stays. */
+uint64_t meta_stay_of(struct meta_store *m, uint64_t tenant);
 /* Is there more than one database? Then trouble of one is not everybody's. */
 bool meta_is_many(const struct meta_store *m);
 

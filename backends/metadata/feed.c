@@ -6,6 +6,7 @@
  */
 #include "backends/metadata/store.h"
 
+#include "core/base/clock.h"
 #include "core/base/hash.h"
 #include "core/base/log.h"
 
@@ -16,6 +17,7 @@
 
 #define LIMIT_MAX 1000
 #define PAGE 200
+#define BACK_PAGE 1000u
 
 void row_event(struct gh_arena *a, struct db_stmt *s, struct meta_event *e)
 {
@@ -262,17 +264,11 @@ enum gh_status feed_open(struct shard_store *m, char *err)
 
 /* ---- all tenants ---- */
 
-enum gh_status query_stream_now(struct query *q, char seen[META_STREAM_TEXT])
+static void snapshot_keep(struct query *q, char seen[META_STREAM_TEXT])
 {
-	enum gh_status st = query_prepare(q, SQL_STREAM_NOW);
-	const char *text;
 	size_t len;
+	const char *text = q->m->drv->get_bytes(q->stmt, 0, &len);
 
-	if (st == GH_OK)
-		st = q->m->drv->step(q->stmt);
-	if (st != GH_OK)
-		return st;
-	text = q->m->drv->get_bytes(q->stmt, 0, &len);
 	if (len < META_STREAM_TEXT) {
 		memcpy(seen, text, len);
 		seen[len] = '\0';
@@ -281,7 +277,17 @@ enum gh_status query_stream_now(struct query *q, char seen[META_STREAM_TEXT])
 
 		snprintf(seen, META_STREAM_TEXT, "%llu:%llu:", oldest, oldest);
 	}
-	return GH_OK;
+}
+
+enum gh_status query_stream_now(struct query *q, char seen[META_STREAM_TEXT])
+{
+	enum gh_status st = query_prepare(q, SQL_STREAM_NOW);
+
+	if (st == GH_OK)
+		st = q->m->drv->step(q->stmt);
+	if (st == GH_OK)
+		snapshot_keep(q, seen);
+	return st;
 }
 
 /* Returns how many. */
@@ -313,11 +319,88 @@ static enum gh_status stream_page(struct query *q, const struct meta_stream *fro
 	return st == GH_END ? GH_OK : st;
 }
 
+/* The same, and which log it is: a number that is alike for whoever asks. */
+static enum gh_status stream_log(struct query *q, struct meta_stream *ret)
+{
+	static const struct gh_sipkey any = { 0, 0 };
+	enum gh_status st = query_prepare(q, SQL_STREAM_LOG);
+	const char *text;
+	size_t len;
+
+	if (st == GH_OK)
+		st = q->m->drv->step(q->stmt);
+	if (st != GH_OK)
+		return st;
+	snapshot_keep(q, ret->seen);
+	ret->horizon = strtoull(ret->seen, NULL, 10);
+	text = q->m->drv->get_bytes(q->stmt, 1, &len);
+	ret->log = gh_siphash(&any, text, len) ^ db_u64(q->stmt, 2);
+	return GH_OK;
+}
+
+/* What stands before *at, newest first. */
+static enum gh_status back_page(struct query *q, struct meta_cursor *at, unsigned limit, meta_stream_fn *fn, void *arg,
+				unsigned *ret_count)
+{
+	enum gh_status st = query_prepare(q, SQL_STREAM_BACK);
+
+	*ret_count = 0;
+	if (st != GH_OK)
+		return st;
+	db_bind_u64(q->stmt, 1, at->pos);
+	db_bind_u64(q->stmt, 2, at->op);
+	db_bind_u64(q->stmt, 3, limit);
+	while ((st = q->m->drv->step(q->stmt)) == GH_OK) {
+		struct meta_event e = { .tenant = db_u64(q->stmt, 0), .touched = row_str(q->call->arena, q->stmt, 3, NULL) };
+
+		e.op = db_u64(q->stmt, 2);
+		e.at = *at = (struct meta_cursor){ .pos = db_u64(q->stmt, 1), .op = db_u64(q->stmt, 2) };
+		if (gh_arena_overflowed(q->call->arena))
+			return GH_NOMEM;
+		fn(arg, &e);
+		(*ret_count)++;
+	}
+	gh_arena_reset(q->call->arena);
+	return st == GH_END ? GH_OK : st;
+}
+
+/* Behind what upkeep has dropped of anybody's. */
+static enum gh_status since_the_cut(struct query *q, uint64_t *ret)
+{
+	enum gh_status st = query_prepare(q, SQL_FEED_CUTS);
+
+	if (st == GH_OK)
+		st = q->m->drv->step(q->stmt);
+	if (st == GH_OK)
+		*ret = db_u64(q->stmt, 0) + 1;
+	return st;
+}
+
+/* Where it stops the place may have more events than were given, so `since` is behind it. */
+static enum gh_status stream_back(struct query *q, struct meta_stream *s, meta_stream_fn *fn, void *arg)
+{
+	const uint64_t began_ns = gh_mono_ns(), deadline_ns = q->call->deadline_ns;
+	const uint64_t until_ns = deadline_ns > began_ns ? began_ns + (deadline_ns - began_ns) / 4 : UINT64_MAX;
+	struct meta_cursor at = { .pos = INT64_MAX, .op = INT64_MAX };
+	unsigned count, asked, left = s->back;
+	enum gh_status st;
+
+	do {
+		asked = left < BACK_PAGE ? left : BACK_PAGE;
+		st = back_page(q, &at, asked, fn, arg, &count);
+		left -= count;
+	} while (st == GH_OK && count == asked && left && gh_mono_ns() < until_ns);
+	if (st == GH_OK && count < asked)
+		return since_the_cut(q, &s->since);
+	s->since = at.pos + 1;
+	return st;
+}
+
 enum gh_status shard_stream(struct shard_store *m, struct meta_call *c, struct meta_stream *s,
 			   meta_stream_fn *fn, void *arg)
 {
+	struct meta_stream now = { .back = s->back, .since = s->since };
 	struct meta_cursor at = { 0 };
-	struct meta_stream now;
 	unsigned count = PAGE;
 	struct query q;
 	enum gh_status st = query_open(&q, m, c);
@@ -325,7 +408,9 @@ enum gh_status shard_stream(struct shard_store *m, struct meta_call *c, struct m
 	if (st == GH_OK)
 		st = query_snapshot(&q);
 	if (st == GH_OK)
-		st = query_stream_now(&q, now.seen);
+		st = s->back ? stream_log(&q, &now) : query_stream_now(&q, now.seen);
+	if (st == GH_OK && s->back && !s->seen[0])
+		st = stream_back(&q, &now, fn, arg);
 	while (st == GH_OK && s->seen[0] && count == PAGE)
 		st = stream_page(&q, s, &at, fn, arg, &count);
 	query_close(&q);

@@ -194,6 +194,9 @@ static const struct {
 	{ "gh_horizon()", "pg_snapshot_xmin(pg_current_snapshot())::text::bigint" },
 	{ "gh_next_pos()", "pg_snapshot_xmax(pg_current_snapshot())::text::bigint" },
 	{ "gh_history()", "('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint" },
+	{ "gh_which_log()", "concat_ws('.', left(pg_walfile_name(pg_current_wal_insert_lsn()), 8),"
+		      " (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint,"
+		      " (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()), pg_relation_filenode('node'))" },
 	{ "gh_snapshot()", "pg_current_snapshot()::text" },
 	{ "gh_seen(e.pos, ?2)", "pg_visible_in_snapshot(e.pos::text::xid8, $2::text::pg_snapshot)" },
 };

@@ -559,6 +559,11 @@ unsigned meta_shard_of(struct meta_store *m, uint64_t tenant)
 	return meta_is_many(m) && tenant ? route_now(m, tenant).seat : 0;
 }
 
+uint64_t meta_stay_of(struct meta_store *m, uint64_t tenant)
+{
+	return meta_is_many(m) && tenant ? route_now(m, tenant).epoch : 0;
+}
+
 bool meta_is_many(const struct meta_store *m)
 {
 	return atomic_load_explicit(&m->many, memory_order_relaxed);

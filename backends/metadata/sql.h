@@ -10,6 +10,8 @@
  *   gh_horizon()          below it nothing can be committed any more
  *   gh_next_pos()         no transaction of this database has had that place, or a later one
  *   gh_history()          another number when a server goes on from what another had passed on to it (a standby, a restore)
+ *   gh_which_log()        text: another one where what could be seen may have been taken back (whatever changes gh_history(),
+ *                         a start of the server, tables that were made anew), or in another database
  *   gh_snapshot()         text: what can be seen now
  *   gh_seen(e.pos, ?2)    could it be seen in that gh_snapshot()?
  */

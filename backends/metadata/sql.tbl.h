@@ -85,9 +85,15 @@ X(FEED_NEWEST, SQL_TENANT,
   "SELECT e.pos, e.op FROM event e WHERE e.tenant = ?1 AND e.pos < gh_horizon() ORDER BY e.pos DESC, e.op DESC LIMIT 1")
 X(FEED_ROWS, SQL_GLOBAL, "SELECT f.tenant, f.epoch, f.cut_pos, f.cut_op FROM feed f WHERE f.tenant = ?1 OR f.tenant = 0")
 X(STREAM_NOW, SQL_GLOBAL, "SELECT gh_snapshot()")
+X(STREAM_LOG, SQL_GLOBAL, "SELECT gh_snapshot(), gh_which_log(), coalesce((SELECT f.epoch FROM feed f WHERE f.tenant = 0), 0)")
 X(STREAM_GET, SQL_GLOBAL | SQL_SCANS,
   "SELECT " EVENT_COLS " FROM event e WHERE e.pos >= ?1 AND NOT gh_seen(e.pos, ?2) AND (e.pos, e.op) > (?3, ?4)"
   " ORDER BY e.pos, e.op LIMIT ?5")
+/* Backwards, what names a name. */
+X(STREAM_BACK, SQL_GLOBAL | SQL_SCANS,
+  "SELECT e.tenant, e.pos, e.op, e.touched FROM event e WHERE (e.pos, e.op) < (?1, ?2) ORDER BY e.pos DESC, e.op DESC"
+  " LIMIT ?3")
+X(FEED_CUTS, SQL_GLOBAL | SQL_SCANS, "SELECT coalesce(max(f.cut_pos), 0) FROM feed f")
 X(POS_LAST, SQL_GLOBAL | SQL_SCANS,
   "SELECT coalesce(max(i.m), 0) FROM (" ID_OF("event", "pos") " UNION ALL SELECT max(e.pos) AS m FROM event e"
   " WHERE e.tenant = 0 UNION ALL SELECT f.cut_pos AS m FROM feed f) i")

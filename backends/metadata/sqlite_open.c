@@ -90,6 +90,13 @@ static void fn_history(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 	sqlite3_result_int64(ctx, 0); /* what is restored is another log: meta_feed_renew */
 }
 
+static void fn_which_log(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+	(void)argc;
+	(void)argv;
+	sqlite3_result_text(ctx, "0", -1, SQLITE_STATIC); /* nobody asks: there is one process */
+}
+
 static void fn_snapshot(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
 	struct sq_conn *c = sqlite3_user_data(ctx);
@@ -114,7 +121,8 @@ static int add_functions(struct sq_conn *c)
 		int args;
 		void (*fn)(sqlite3_context *ctx, int argc, sqlite3_value **argv);
 	} all[] = { { "gh_pos", 0, fn_pos }, { "gh_horizon", 0, fn_end }, { "gh_next_pos", 0, fn_end },
-		    { "gh_history", 0, fn_history }, { "gh_snapshot", 0, fn_snapshot }, { "gh_seen", 2, fn_seen } };
+		    { "gh_history", 0, fn_history }, { "gh_which_log", 0, fn_which_log }, { "gh_snapshot", 0, fn_snapshot },
+		    { "gh_seen", 2, fn_seen } };
 	int rc = SQLITE_OK;
 
 	for (unsigned i = 0; rc == SQLITE_OK && i < sizeof(all) / sizeof(all[0]); i++)

@@ -262,6 +262,65 @@ START_TEST(a_stream_gives_all_tenants_events_once_from_where_it_began)
 }
 END_TEST
 
+START_TEST(a_stream_tells_what_was_before_it_began_newest_first)
+{
+	static struct meta_stream at, few;
+	static struct seen s;
+
+	memset(&at, 0, sizeof(at));
+	memset(&few, 0, sizeof(few));
+	s.count = 0;
+	for (unsigned i = 0; i < 5; i++)
+		folder_make(&f, ROOT, (const char *[]){ "a", "b", "c", "d", "e" }[i]);
+	at.back = 1000;
+	ck_assert_uint_ge(stream_read(&at, &s), 5);
+	ck_assert_uint_gt(s.ops[0], s.ops[1]);
+	ck_assert_uint_eq(at.since, 1); /* all that there is */
+	ck_assert_uint_gt(at.horizon, 1);
+	ck_assert_uint_ne(at.log, 0);
+	ck_assert_uint_eq(stream_read(&at, &s), 0);
+	folder_make(&f, ROOT, "f");
+	ck_assert_uint_eq(stream_read(&at, &s), 1);
+	few.back = 2;
+	ck_assert_uint_eq(stream_read(&few, &s), 2);
+	ck_assert_uint_gt(few.since, 1); /* not before those two */
+	ck_assert_uint_le(few.since, at.horizon);
+	ck_assert_uint_eq(few.log, at.log);
+}
+END_TEST
+
+START_TEST(what_was_dropped_of_the_log_is_not_said_to_have_been_told)
+{
+	static struct meta_stream at;
+	static struct seen s;
+
+	memset(&at, 0, sizeof(at));
+	s.count = 0;
+	folder_make(&f, ROOT, "a");
+	fix_sql(&f, "INSERT INTO feed (tenant, epoch, cut_pos, cut_op) VALUES (1000, 0, 77, 5)");
+	at.back = 1000;
+	(void)stream_read(&at, &s);
+	ck_assert_uint_eq(at.since, 78);
+}
+END_TEST
+
+START_TEST(a_log_that_was_renewed_is_another_one)
+{
+	static struct meta_stream at;
+	static struct seen s;
+	uint64_t log;
+
+	memset(&at, 0, sizeof(at));
+	at.back = 1;
+	s.count = 0;
+	(void)stream_read(&at, &s);
+	log = at.log;
+	OK(meta_feed_renew(f.m, &f.call, 0));
+	(void)stream_read(&at, &s);
+	ck_assert_uint_ne(at.log, log);
+}
+END_TEST
+
 static void *file_later(void *arg)
 {
 	(void)arg;
@@ -439,6 +498,9 @@ int main(void)
 	tcase_add_test(tc, events_of_the_release_before_have_their_place);
 	tcase_add_test(tc, an_event_says_what_caches_have_to_forget);
 	tcase_add_test(tc, a_stream_gives_all_tenants_events_once_from_where_it_began);
+	tcase_add_test(tc, a_stream_tells_what_was_before_it_began_newest_first);
+	tcase_add_test(tc, what_was_dropped_of_the_log_is_not_said_to_have_been_told);
+	tcase_add_test(tc, a_log_that_was_renewed_is_another_one);
 	tcase_add_test(tc, who_waits_is_woken_by_a_commit);
 #ifdef HAVE_POSTGRESQL
 	tcase_add_test(tc, a_reader_with_a_cursor_misses_no_commit_whatever_their_order);

@@ -23,7 +23,7 @@ static void setup(void)
 	static const struct {
 		const char *name;
 		int args;
-	} own[] = { { "gh_pos", 0 }, { "gh_horizon", 0 }, { "gh_next_pos", 0 }, { "gh_history", 0 }, { "gh_snapshot", 0 }, { "gh_seen", 2 } };
+	} own[] = { { "gh_pos", 0 }, { "gh_horizon", 0 }, { "gh_next_pos", 0 }, { "gh_history", 0 }, { "gh_which_log", 0 }, { "gh_snapshot", 0 }, { "gh_seen", 2 } };
 
 	fix_new(&f);
 	ck_assert_int_eq(sqlite3_open_v2(f.path, &h, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
