@@ -29,6 +29,7 @@
 enum cache_kind {
 	CACHE_SESSIONS, /* what has let people in: verified secrets; small, dear */
 	CACHE_RIGHTS,   /* snapshots of who may do what: large, long-lived */
+	CACHE_TREE,     /* what is at a name: small, many, soon over */
 	CACHE_KINDS
 };
 const char *cache_kind_name(enum cache_kind k);

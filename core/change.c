@@ -9,7 +9,7 @@
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 #include "core/feed.h"
-#include "core/node_cache.h"
+#include "core/tree_shared.h"
 #include "core/upkeep.h"
 
 void change_init(struct change *ch, struct vfs_work *w, unsigned cap)
@@ -213,7 +213,7 @@ static void forget(struct change *ch)
 	for (unsigned i = 0; i < ch->batch.slot_count; i++) {
 		const struct meta_slot *s = &ch->batch.slots[i];
 		if (s->key)
-			node_cache_drop(w->req.core->nodes, w->tenant->id, s->parent, s->key, strlen(s->key));
+			tree_forget(w->req.core, w->tenant->id, s->parent, s->key, strlen(s->key));
 	}
 	if (ch->locks)
 		tenant_drop_locks(w->tenant);

@@ -6,7 +6,7 @@
 #include "core/base/id.h"
 #include "core/base/log.h"
 #include "core/content.h"
-#include "core/node_cache.h"
+#include "core/tree_shared.h"
 
 #define WINDOW_BYTES (256u * 1024)
 #define STEPS 600u
@@ -90,7 +90,7 @@ static enum gh_status swap_parts(struct rewrite *r)
 	struct meta_call call = call_of(r);
 	const enum gh_status st = ASK(r->core, SERVICE_METADATA, r->tenant->id, meta_commit(r->core->meta, &call, &b));
 	if (st == GH_OK || st == GH_UNKNOWN)
-		node_cache_drop(r->core->nodes, r->tenant->id, n.parent, n.key, n.key_len);
+		tree_forget(r->core, r->tenant->id, n.parent, n.key, n.key_len);
 	else
 		(void)r->core->blob_ops->remove(r->core->blobs, r->tenant->id, r->fresh.blob, &r->fresh.loc,
 						r->fresh.blob_size);

@@ -1,11 +1,13 @@
 /* Resolution: components are looked up one by one in the node cache; the first that is not there is asked of the store
- * together with all that follow, in one statement. */
+ * together with all that follow, in one statement - or of what other gateways have told of it (core/tree_shared.h), one after
+ * another for as long as they have. */
 #include "core/place.h"
 
 #include <string.h>
 
 #include "core/base/rcu.h"
 #include "core/node_cache.h"
+#include "core/tree_shared.h"
 
 static void found_one(struct place *p, const struct meta_node *n)
 {
@@ -36,7 +38,58 @@ static enum gh_status walk_cache(struct vfs_work *w, struct place *p)
 	return GH_OK;
 }
 
-static enum gh_status walk_store(struct vfs_work *w, struct place *p)
+/* The next component, from what other gateways have read. Into memory on the same terms as from the store. */
+static bool take_one(struct vfs_work *w, struct place *p, const struct tree_look *look)
+{
+	struct node_cache *nc = w->req.core->nodes;
+	const uint64_t parent = p->ids[p->found];
+	const struct gh_component *c = &p->path->comp[p->found];
+	const uint32_t mark = node_cache_mark(nc, w->tenant->id, parent, c->key, c->key_len);
+	struct meta_node n;
+
+	if (!tree_take(look, parent, c, w->req.arena, &n))
+		return false;
+	node_cache_fill(nc, w->tenant->id, parent, c->key, c->key_len, &n, mark);
+	found_one(p, &n);
+	p->below_file = n.type == META_FILE && p->found < p->path->depth;
+	return true;
+}
+
+/* The last name, where the commit proves that it is free. */
+static bool may_guess(const struct vfs_work *w, const struct place *p)
+{
+	return w->guess && p->found + 1 == p->path->depth && p->node.type == META_FOLDER;
+}
+
+/* As far as entries are there. GH_OK: settled. GH_AGAIN: the store has the rest. */
+static enum gh_status walk_shared(struct vfs_work *w, struct place *p, const struct tree_look *look)
+{
+	enum gh_status st = GH_AGAIN;
+	while (st == GH_AGAIN && !may_guess(w, p) && take_one(w, p, look)) {
+		if (p->below_file)
+			return GH_OK;
+		gh_rcu_online();
+		st = walk_cache(w, p);
+		gh_rcu_offline();
+	}
+	return st;
+}
+
+/* What the store said of the components from p->found on: what it has been seen to be, an entry may not be older than. */
+static void tell_shared(const struct vfs_work *w, const struct place *p, const struct tree_look *look,
+			const struct meta_node *nodes, unsigned found)
+{
+	for (unsigned i = 0; i <= found && p->found + i < p->path->depth; i++) {
+		const struct gh_component *c = &p->path->comp[p->found + i];
+		const uint64_t parent = i ? nodes[i - 1].id : p->ids[p->found];
+
+		tree_doubt(w->req.core, w->tenant->id, parent, c->key, c->key_len);
+		if (i < found && look)
+			tree_give(look, parent, c, &nodes[i]);
+	}
+}
+
+static enum gh_status walk_store(struct vfs_work *w, struct place *p, const struct tree_look *look)
 {
 	struct gh_core *c = w->req.core;
 	const unsigned n = p->path->depth - p->found;
@@ -52,6 +105,7 @@ static enum gh_status walk_store(struct vfs_work *w, struct place *p)
 				meta_resolve(c->meta, &call, w->tenant->id, p->ids[p->found], comp, n, &nodes, &found));
 	if (st != GH_OK)
 		return st;
+	tell_shared(w, p, look, nodes, found);
 	for (unsigned i = 0; i < found; i++) {
 		if (i == 0)
 			node_cache_fill(c->nodes, w->tenant->id, p->ids[p->found], comp[i].key, comp[i].key_len, &nodes[i],
@@ -65,6 +119,22 @@ static enum gh_status walk_store(struct vfs_work *w, struct place *p)
 	if (found == 0 && !c->stream)
 		node_cache_fill(c->nodes, w->tenant->id, p->ids[p->found], comp[0].key, comp[0].key_len, NULL, mark);
 	return GH_OK;
+}
+
+/* What memory does not have. What has to be certain is asked of the store alone. */
+static enum gh_status walk_further(struct vfs_work *w, struct place *p)
+{
+	struct tree_look look;
+	enum gh_status st = GH_AGAIN;
+	const bool shared = w->may_block && tree_look_begin(w->req.core, w->tenant->id, &look);
+
+	if (shared && !w->fresh)
+		st = walk_shared(w, p, &look);
+	if (st == GH_AGAIN && may_guess(w, p)) {
+		p->guessed = true;
+		return GH_OK;
+	}
+	return st == GH_AGAIN && w->may_block ? walk_store(w, p, shared ? &look : NULL) : st;
 }
 
 static enum gh_status find_root(struct vfs_work *w, struct place *p)
@@ -113,13 +183,9 @@ enum gh_status place_find(struct vfs_work *w, const struct gh_path *path, struct
 	}
 	if (path->depth == 0)
 		st = GH_OK;
-	if (st == GH_AGAIN && w->guess && p->found + 1 == path->depth && p->node.type == META_FOLDER) {
-		p->guessed = true;
-		return GH_OK;
-	}
-	if (st == GH_AGAIN && w->may_block)
-		st = walk_store(w, p);
-	if (st != GH_OK)
+	if (st == GH_AGAIN)
+		st = walk_further(w, p);
+	if (st != GH_OK || p->guessed)
 		return st;
 	p->exists = p->found == path->depth;
 	return GH_OK;

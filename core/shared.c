@@ -16,7 +16,7 @@
 
 enum { MET_HIT, MET_MISS, MET_REFUSED, MET_ERROR, MET_BYPASSED, MET_COUNT };
 enum { FLIGHT_LED, FLIGHT_WAITED, FLIGHT_VAIN }; /* order of the metric's values */
-#define REFUSED_CONTENT CACHE_REFUSALS           /* behind the contract's own */
+enum { REFUSED_CONTENT = CACHE_REFUSALS, REFUSED_OUTDATED }; /* behind the contract's own */
 
 struct seat {
 	enum { SEAT_FREE, SEAT_LED, SEAT_OVER } state;
@@ -125,6 +125,12 @@ void shared_refuse(const struct cache_key *k)
 	gh_metric_add(GH_M_CACHE_REFUSED, REFUSED_CONTENT, 1);
 }
 
+void shared_outdated(const struct cache_key *k)
+{
+	count(k, MET_REFUSED);
+	gh_metric_add(GH_M_CACHE_REFUSED, REFUSED_OUTDATED, 1);
+}
+
 /* ---- flights ---- */
 
 static void id_of(const struct shared *s, const struct cache_key *k, uint64_t ret[2])
@@ -230,7 +236,7 @@ bool shared_begin(struct gh_core *c, const struct cache_key *k, struct gh_arena 
 	if (st == GH_OK)
 		return true;
 	t->asked = st == GH_NOTFOUND;
-	return t->asked && fly(c->shared, a, t, ret);
+	return t->asked && k->kind != CACHE_TREE && fly(c->shared, a, t, ret);
 }
 
 static uint32_t life_s(const struct shared *s)
@@ -250,4 +256,10 @@ void shared_end(struct gh_core *c, struct shared_try *t, const void *value, size
 	t->seat = 0;
 	if (t->asked && value)
 		s->cfg.ops->put(s->cfg.cache, &t->key, value, len, life_s(s));
+}
+
+void shared_tell(struct gh_core *c, const struct cache_key *k, const void *value, size_t len)
+{
+	if (shared_is_there(c, k->kind))
+		c->shared->cfg.ops->put(c->shared->cfg.cache, k, value, len, life_s(c->shared));
 }

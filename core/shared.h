@@ -9,6 +9,9 @@
  * Single flight: the first that misses leads, and others of this process that miss the same wait for what it brings, for
  * SHARED_WAIT_MS at most; then they load it themselves. While the cache is away nobody waits for anybody.
  *
+ * CACHE_TREE has no flights: what costs one look-up is not worth a wait, nor the seats of what is dear. There shared_tell alone
+ * follows, where something is to be kept.
+ *
  * Nothing of this is needed for a right answer: with no cache, or one that gives nothing, shared_begin says no at once.
  *
  * Threads: workers; both block, begin for the cache's budget and SHARED_WAIT_MS at most, end not at all.
@@ -44,8 +47,12 @@ bool shared_begin(struct gh_core *c, const struct cache_key *k, struct gh_arena 
 		  struct cache_answer *ret);
 /* value NULL: it was not loaded, or is nothing to be kept. */
 void shared_end(struct gh_core *c, struct shared_try *t, const void *value, size_t len);
+/* Keep that, perhaps. */
+void shared_tell(struct gh_core *c, const struct cache_key *k, const void *value, size_t len);
 /* What it gave was well sealed and makes no sense: of another release, or a bug. Counts. */
 void shared_refuse(const struct cache_key *k);
+/* ... or is known to be over. */
+void shared_outdated(const struct cache_key *k);
 /* Is that kept, and the cache well? For what costs something to be asked. */
 bool shared_is_there(struct gh_core *c, enum cache_kind kind);
 

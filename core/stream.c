@@ -15,6 +15,7 @@
 #include "core/quota.h"
 #include "core/stream_later.h"
 #include "core/touched.h"
+#include "core/tree_marks.h"
 #include "core/upkeep.h"
 
 #define TRUST_MS 1000u
@@ -22,6 +23,7 @@
 #define AGAIN_MS 100u
 #define READ_MIN_MS 250u
 #define ARENA_BYTES (32u << 20) /* a page of events */
+#define BACK 20000u             /* so many events of before it begins are read, where names are kept in the shared cache */
 
 /* `reading` is held while the log is read and what it says is done, over calls of the store; it covers place, arena and
  * owed. */
@@ -35,6 +37,7 @@ struct stream_shard {
 	struct meta_stream place;
 	struct gh_arena *arena;
 	struct stream_later owed;
+	struct tree_marks *marks;       /* NULL: what is at a name is not kept in the shared cache */
 	_Atomic uint64_t begun, done;   /* numbers of readings: the last that began, and that ended well */
 	_Atomic uint64_t trusted_until_ns;
 	/* Tenants that came here from another shard, whose last words may not have been heard; what was forgotten for all those
@@ -75,7 +78,35 @@ bool stream_trusted(struct gh_core *c, uint64_t tenant)
 	       is_trusted(c->stream->of[shard], gh_mono_ns());
 }
 
+struct tree_marks *stream_marks(struct gh_core *c, uint64_t tenant)
+{
+	const unsigned shard = c->stream ? meta_shard_of(c->meta, tenant) : 0;
+
+	if (!c->stream || shard >= atomic_load_explicit(&c->stream->count, memory_order_acquire))
+		return NULL;
+	return c->stream->of[shard]->marks;
+}
+
 /* ---- one event ---- */
+
+/* Before anything is dropped: who marks the memory after that finds it here. Also of this gateway's own. */
+static void note(struct tree_marks *m, const struct meta_event *e)
+{
+	const char *at = e->touched;
+	struct touched w;
+
+	while (m && touched_next(&at, &w)) {
+		if (w.kind == 's')
+			tree_marks_name(m, tree_marks_hash(m, e->tenant, w.id, w.text, w.len), e->at.pos);
+		else if (w.kind == '?')
+			tree_marks_all(m, e->at.pos);
+	}
+}
+
+static void note_old(void *arg, const struct meta_event *e)
+{
+	note(arg, e);
+}
 
 static void forget_tenant(struct stream_shard *s, struct tenant *t, uint64_t id)
 {
@@ -133,6 +164,7 @@ static void apply(void *arg, const struct meta_event *e)
 	bool moved = false;
 
 	gh_metric_add(GH_M_STREAM_EVENTS, 0, 1);
+	note(s->marks, e);
 	if (s->core->cfg.gateway && gh_id_slot(e->op) == gateway_slot(s->core->cfg.gateway))
 		return;
 	if (s->core->cfg.gateway)
@@ -167,6 +199,37 @@ static void forget_all(struct stream_shard *s)
 	stream_later_all(&s->owed);
 }
 
+/* Another log than the one that it began with: what was heard of may have been taken back. */
+static enum gh_status begin_anew(struct stream_shard *s)
+{
+	atomic_store(&s->trusted_until_ns, 0);
+	return GH_AGAIN;
+}
+
+/* lost: from now on, and of what was before as much as tells which nodes in the shared cache are true. */
+static enum gh_status read_log(struct stream_shard *s, struct meta_call *call, bool lost)
+{
+	struct tree_marks *m = s->marks;
+	const uint64_t log = s->place.log, number = m ? tree_marks_begin(m, lost) : 0;
+	enum gh_status st;
+
+	s->place.back = m ? BACK : 0;
+	if (lost)
+		s->place.seen[0] = '\0';
+	if (!lost || !m)
+		st = meta_stream(s->core->meta, call, s->shard, &s->place, apply, s);
+	else
+		st = meta_stream(s->core->meta, call, s->shard, &s->place, note_old, m);
+	if (st != GH_OK || !m)
+		return st;
+	if (!lost && log != s->place.log)
+		return begin_anew(s);
+	if (lost)
+		tree_marks_since(m, s->place.since);
+	tree_marks_end(m, number, s->place.log, s->place.horizon);
+	return GH_OK;
+}
+
 /* With `reading`. */
 static enum gh_status read_now(struct stream_shard *s)
 {
@@ -178,12 +241,10 @@ static enum gh_status read_now(struct stream_shard *s)
 	enum gh_status st;
 
 	call.deadline_ns = (lost || until_ns < began_ns + READ_MIN_MS * GH_MS_NS ? began_ns + READ_MIN_MS * GH_MS_NS : until_ns);
-	if (lost) {
-		s->place.seen[0] = '\0'; /* from now on, and everything before is forgotten after that */
+	if (lost) /* from now on, and everything before is forgotten after that */
 		call.deadline_ns = began_ns + TRUST_MS * GH_MS_NS;
-	}
 	gh_arena_reset(s->arena);
-	st = meta_stream(s->core->meta, &call, s->shard, &s->place, apply, s);
+	st = read_log(s, &call, lost);
 	if (st == GH_OK && lost)
 		forget_all(s);
 	if (st == GH_OK)
@@ -287,9 +348,11 @@ static enum gh_status shard_start(struct gh_core *c, unsigned shard)
 	s->shard = shard;
 	pthread_mutex_init(&s->reading, NULL);
 	s->arena = gh_arena_new(ARENA_BYTES);
+	if (c->cfg.cache.kinds & 1u << CACHE_TREE)
+		st = tree_marks_new(&s->marks);
 	c->stream->of[shard] = s;
 	atomic_store(&c->stream->count, shard + 1);
-	if (!s->arena)
+	if (!s->arena || st != GH_OK)
 		return GH_NOMEM;
 	if (!shard) {
 		pthread_mutex_lock(&s->reading);
@@ -339,6 +402,7 @@ void stream_free(struct gh_core *c)
 		struct stream_shard *s = c->stream->of[i];
 
 		gh_arena_free(&s->arena);
+		tree_marks_free(&s->marks);
 		pthread_mutex_destroy(&s->reading);
 		free(s);
 	}

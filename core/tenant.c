@@ -13,6 +13,7 @@
 #include "core/house.h"
 #include "core/rights_bytes.h"
 #include "core/shared.h"
+#include "core/tree_shared.h"
 
 #define TENANT_BUCKETS 8192u
 
@@ -213,6 +214,8 @@ enum gh_status tenant_refresh(struct gh_core *c, const struct meta_tenant *row, 
 		atomic_store_explicit(head, t, memory_order_release);
 	}
 	atomic_store(&t->disabled, row->disabled);
+	if (row->tree_gen > atomic_load(&t->tree_gen)) /* the stream has not heard of why */
+		tree_doubt_all(c, t->id);
 	tenant_raise_tree_gen(t, row->tree_gen);
 	struct hosts *fresh = hosts_with(ts->hosts, t, row->hosts ? row->hosts : "");
 	if (!fresh)

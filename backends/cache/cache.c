@@ -67,7 +67,8 @@ struct cache {
 
 const char *cache_kind_name(enum cache_kind k)
 {
-	static const char *const names[CACHE_KINDS] = { [CACHE_SESSIONS] = "sessions", [CACHE_RIGHTS] = "rights" };
+	static const char *const names[CACHE_KINDS] = { [CACHE_SESSIONS] = "sessions", [CACHE_RIGHTS] = "rights",
+						       [CACHE_TREE] = "tree" };
 
 	return names[k];
 }

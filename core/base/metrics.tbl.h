@@ -64,12 +64,12 @@ X(FEED_BYTES, "feed_bytes", GAUGE, NULL, NULL, "Memory held by the event feed: e
 X(FEED_READS, "feed_reads_total", COUNTER, NULL, NULL, "Times that a page of a tenant's log was read for the event feed.")
 X(FEED_TOLD, "feed_told_total", COUNTER, NULL, NULL, "Events given to readers of the feed.")
 /* enum cache_kind order */
-X(CACHE_HITS, "cache_hits_total", COUNTER, "kind", "sessions rights", "Entries that the shared cache had.")
-X(CACHE_MISSES, "cache_misses_total", COUNTER, "kind", "sessions rights", "Entries that the shared cache did not have.")
-X(CACHE_DISBELIEVED, "cache_disbelieved_total", COUNTER, "kind", "sessions rights", "Entries that the shared cache had and that were not taken: see cache_refused_total.")
-X(CACHE_ERRORS, "cache_errors_total", COUNTER, "kind", "sessions rights", "Times that the shared cache gave no answer within cache.budget, or none of its servers had given one a moment ago.")
-X(CACHE_BYPASSED, "cache_bypassed_total", COUNTER, "kind", "sessions rights", "Times that the shared cache was not asked, because it or the server that has the entry was not well a moment ago.")
+X(CACHE_HITS, "cache_hits_total", COUNTER, "kind", "sessions rights tree", "Entries that the shared cache had.")
+X(CACHE_MISSES, "cache_misses_total", COUNTER, "kind", "sessions rights tree", "Entries that the shared cache did not have.")
+X(CACHE_DISBELIEVED, "cache_disbelieved_total", COUNTER, "kind", "sessions rights tree", "Entries that the shared cache had and that were not taken: see cache_refused_total.")
+X(CACHE_ERRORS, "cache_errors_total", COUNTER, "kind", "sessions rights tree", "Times that the shared cache gave no answer within cache.budget, or none of its servers had given one a moment ago.")
+X(CACHE_BYPASSED, "cache_bypassed_total", COUNTER, "kind", "sessions rights tree", "Times that the shared cache was not asked, because it or the server that has the entry was not well a moment ago.")
 /* enum cache_refusal order */
-X(CACHE_REFUSED, "cache_refused_total", COUNTER, "reason", "damaged other_key other_generation expired content", "Entries of the shared cache that were not believed. damaged: not whole, or not made by this installation; other_key: an answer to another question; other_generation: older or newer than what is asked for (usual after a change).")
+X(CACHE_REFUSED, "cache_refused_total", COUNTER, "reason", "damaged other_key other_generation expired content outdated", "Entries of the shared cache that were not believed. damaged: not whole, or not made by this installation; other_key: an answer to another question; other_generation: older or newer than what is asked for (usual after a change); outdated: a node that has changed since, as far as this gateway has heard.")
 X(CACHE_PUTS, "cache_puts_total", COUNTER, "result", "stored failed dropped too_large", "Entries given to the shared cache. dropped: too many were waiting already.")
 X(CACHE_FLIGHTS, "cache_flights_total", COUNTER, "how", "led waited vain", "Misses of the shared cache: led loads, waited took what another was loading, vain waited and then loaded.")

@@ -116,6 +116,12 @@ static enum gh_status database_check(const struct config *c, size_t key, char *e
 	return meta_conninfo_check(conninfo, what) ? refuse(c, key, err, "%.280s", what) : GH_OK;
 }
 
+static bool is_cache(const char *name)
+{
+	return !strcmp(name, "cache.memcached") || !strcmp(name, "cache.sessions") || !strcmp(name, "cache.rights") ||
+	       !strcmp(name, "cache.tree");
+}
+
 static enum gh_status cache_check(const struct config *c, size_t key, char *err)
 {
 	const char *text = config_text(c, config_keys[key].name);
@@ -162,7 +168,7 @@ enum gh_status config_check(const struct config *c, char *err)
 			st = place_check(c, i, err);
 		if (!st && !strcmp(k->name, "postgresql.conninfo"))
 			st = database_check(c, i, err);
-		if (!st && (!strcmp(k->name, "cache.memcached") || !strcmp(k->name, "cache.sessions") || !strcmp(k->name, "cache.rights")))
+		if (!st && is_cache(k->name))
 			st = cache_check(c, i, err);
 		if (!st && !strcmp(k->name, "proxy.trusted"))
 			st = trusted_check(c, i, err);

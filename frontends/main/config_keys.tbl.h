@@ -79,6 +79,7 @@ X("cache.nodes", SIZE, "64MiB", MIB, 64 * GIB, RESTART, "memory for the node cac
 X("cache.memcached", TEXT, "", 0, 0, RESTART, "memcached servers that all gateways share, with commas; empty = none")
 X("cache.sessions", TEXT, "", 0, 0, RESTART, "servers for verified passwords; empty = cache.memcached, off = none")
 X("cache.rights", TEXT, "", 0, 0, RESTART, "servers for snapshots of rights; empty = cache.memcached, off = none")
+X("cache.tree", TEXT, "", 0, 0, RESTART, "servers for what is at a name; empty, off = none")
 X("cache.budget", DURATION, "40ms", 5, SEC, RESTART, "longest wait for an answer of the shared cache")
 X("cache.keep", DURATION, "1h", 10 * SEC, 7 * DAY, RESTART, "how long the shared cache keeps an entry")
 X("uploads.max_size", SIZE, "1TiB", KIB, 1024 * TIB, RESTART, "largest file")

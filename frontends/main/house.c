@@ -108,7 +108,8 @@ static enum gh_status blobs_start(const struct config *cfg, const struct datadir
 /* Of one kind: its own servers, else those of all. */
 static const char *cache_servers(const struct config *cfg, const char *key)
 {
-	const char *own = config_text(cfg, key), *all = config_text(cfg, "cache.memcached");
+	const char *own = config_text(cfg, key);
+	const char *all = strcmp(key, "cache.tree") ? config_text(cfg, "cache.memcached") : ""; /* that one is asked for by name */
 	const char *text = *own ? own : all;
 
 	return strcmp(text, "off") ? text : "";
@@ -117,12 +118,13 @@ static const char *cache_servers(const struct config *cfg, const char *key)
 static enum gh_status cache_start(const struct config *cfg, struct house *h, char *err)
 {
 	struct cache_config cc = { .servers = { [CACHE_SESSIONS] = cache_servers(cfg, "cache.sessions"),
-						[CACHE_RIGHTS] = cache_servers(cfg, "cache.rights") },
+						[CACHE_RIGHTS] = cache_servers(cfg, "cache.rights"),
+						[CACHE_TREE] = cache_servers(cfg, "cache.tree") },
 				   .budget_ms = (uint32_t)config_number(cfg, "cache.budget") };
 	enum gh_status st;
 
 	if (!meta_is_shared(h->meta)) /* the embedded database is nearer than any cache */
-		cc.servers[CACHE_RIGHTS] = "";
+		cc.servers[CACHE_RIGHTS] = cc.servers[CACHE_TREE] = "";
 	for (unsigned i = 0; i < CACHE_KINDS; i++)
 		h->cache_kinds |= cc.servers[i] && *cc.servers[i] ? 1u << i : 0;
 	if (!h->cache_kinds)

@@ -15,8 +15,9 @@ import pglib
 
 
 class Gateways:
-    def __init__(self, count, config=''):
-        self.pg = pglib.shared()
+    def __init__(self, count, config='', pg=None):
+        """pg: a cluster of the test's own, in place of the one that all share."""
+        self.pg = pg or pglib.shared()
         self.dir = tempfile.mkdtemp(prefix='gatehouse-gateways-')
         self.name = 'gw_' + os.path.basename(self.dir)[-8:].lower().replace('-', 'x')
         self.conninfo = self.pg.database(self.name)

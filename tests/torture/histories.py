@@ -5,13 +5,14 @@
 asked, when it was answered, and what. Afterwards it must be possible to put what happened in an order that explains every
 answer (linearizability) of the registers: a few files, each written, read conditionally replaced and deleted. Folders are
 moved across each other meanwhile, copied and removed: no cycle, no orphan, nothing lost (fsck). Exclusive locks have one
-holder. A limit holds exactly.
+holder. A limit holds exactly. All of it twice: as gateways are, and with a cache that they share nodes in.
 
 Reads of another gateway's memory may lag (a second at most, the promise of tests/conformance/gateways.py), so they are judged
 by that: a value that was current at some moment between a second before the request and its answer. Writes and conditions are
 exact: an entity tag that held when it was matched was the current one."""
 import os
 import random
+import shutil
 import sys
 import threading
 import time
@@ -19,6 +20,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'conformance'))
 import gatelib
 import gh
+import mclib
 
 t = gh.Checks()
 LAG = 1.0 * gh.SLOW
@@ -252,16 +254,13 @@ def to_the_brim(g):
          'and not a byte more is taken')
 
 
-def main():
-    if gh.METADATA == 'sqlite':
-        with gh.Server() as s:
-            contest([s], 'in one embedded gateway')
-    with gatelib.Gateways(2) as g:
+def two_gateways(words, config=''):
+    with gatelib.Gateways(2, config) as g:
         for path in ('/dav/t', '/dav/t/a', '/dav/t/b', '/dav/t/c', '/dav/t/a/x', '/dav/t/b/y'):
             t.eq(g[0].http('MKCOL', path).status, 201, 'the tree')
         g[0].http('PUT', '/dav/lock', body=b'l')
         g[0].tenant('small')
-        contest([g[0], g[1]], 'in two gateways')
+        contest([g[0], g[1]], 'in two gateways ' + words)
         ok, _ = g[0].control('limit.set', tenant='small', bytes=LIMIT)
         t.ok(ok, 'a limit')
         time.sleep(0.3)
@@ -278,8 +277,8 @@ def main():
             time.sleep(0.1)
         for c in clients:
             c.join()
-        print('%d operations in %.1f s, seed %d, at most %d of %d bytes used' % (
-            sum(c.count for c in clients), time.monotonic() - began, seed, worst, LIMIT))
+        print('%s: %d operations in %.1f s, seed %d, at most %d of %d bytes used' % (
+            words, sum(c.count for c in clients), time.monotonic() - began, seed, worst, LIMIT))
         t.eq([o for c in clients for o in c.odd][:5], [], 'every answer is one that there is')
         t.ok(worst <= LIMIT, 'the limit is never passed', '(%d)' % worst)
         for i in range(FILES):
@@ -300,6 +299,16 @@ def main():
             if code:
                 print(out, err)
         to_the_brim(g)
+
+
+def main():
+    if gh.METADATA == 'sqlite':
+        with gh.Server() as s:
+            contest([s], 'in one embedded gateway')
+    two_gateways('alone')
+    if shutil.which('memcached'):
+        with mclib.Memcached() as m:
+            two_gateways('that share nodes', 'cache:\n  tree: "%s"\n' % m.address)
     sys.exit(t.done())
 
 

@@ -48,7 +48,7 @@ static const struct cache_ops ops = { .abi = CACHE_ABI, .size = sizeof(struct ca
 
 static void setup(void)
 {
-	const struct shared_config cfg = { &ops, &cache, 1u << CACHE_SESSIONS | 1u << CACHE_RIGHTS, 1000 };
+	const struct shared_config cfg = { &ops, &cache, 1u << CACHE_SESSIONS | 1u << CACHE_RIGHTS | 1u << CACHE_TREE, 1000 };
 
 	fixture_open(&f);
 	core = f.core;
@@ -123,6 +123,23 @@ START_TEST(what_was_loaded_is_put_for_a_little_less_than_it_may_be_kept)
 	ck_assert_uint_ge(cache.life_min_s, 875);
 	ck_assert_uint_le(cache.life_max_s, 1000);
 	ck_assert_uint_gt(cache.life_max_s, cache.life_min_s + 50);
+}
+END_TEST
+
+START_TEST(a_node_leads_nobody_and_is_told_without_a_flight)
+{
+	const struct cache_key node = { CACHE_TREE, "key", 3, 7 };
+	struct shared_try t;
+	struct cache_answer got;
+
+	ck_assert(!shared_begin(core, &node, arena, &t, &got));
+	ck_assert_uint_eq(t.seat, 0);
+	shared_tell(core, &node, "node", 4);
+	ck_assert_uint_eq(cache.puts, 1);
+	ck_assert_str_eq(cache.last, "node");
+	shared_free(&core->shared);
+	shared_tell(core, &node, "node", 4);
+	ck_assert_uint_eq(cache.puts, 1);
 }
 END_TEST
 
@@ -319,6 +336,7 @@ int main(void)
 	tcase_add_test(c, a_kind_that_is_not_kept_is_not_asked_for);
 	tcase_add_test(c, what_is_there_is_taken);
 	tcase_add_test(c, what_was_loaded_is_put_for_a_little_less_than_it_may_be_kept);
+	tcase_add_test(c, a_node_leads_nobody_and_is_told_without_a_flight);
 	tcase_add_test(c, what_could_not_be_loaded_is_not_put);
 	tcase_add_test(c, what_is_not_believed_is_loaded_and_counted);
 	tcase_add_test(c, a_cache_that_fails_is_not_asked_for_a_while);
