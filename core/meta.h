@@ -346,7 +346,7 @@ GH_MUST_CHECK enum gh_status meta_tenants(struct meta_store *m, struct meta_call
 GH_MUST_CHECK enum gh_status meta_tenant_by_name(struct meta_store *m, struct meta_call *c, const char *name,
 						 struct meta_tenant **ret);
 /* One statement: the chain below `from` along keys[0..n). ret_nodes[i] for the components that exist; *ret_found how
- * many (all leading). */
+ * many (all leading). Read after the call began: memory's marks and the shared cache's horizons, taken before, rest on it. */
 GH_MUST_CHECK enum gh_status meta_resolve(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t from,
 					  const struct gh_component *comp, unsigned n, struct meta_node **ret_nodes,
 					  unsigned *ret_found);

@@ -78,13 +78,19 @@ bool stream_trusted(struct gh_core *c, uint64_t tenant)
 	       is_trusted(c->stream->of[shard], gh_mono_ns());
 }
 
+static bool keeps_nodes(const struct gh_core *c)
+{
+	return c->cfg.cache.kinds & 1u << CACHE_TREE;
+}
+
 struct tree_marks *stream_marks(struct gh_core *c, uint64_t tenant)
 {
-	const unsigned shard = c->stream ? meta_shard_of(c->meta, tenant) : 0;
+	unsigned shard;
 
-	if (!c->stream || shard >= atomic_load_explicit(&c->stream->count, memory_order_acquire))
+	if (!c->stream || !keeps_nodes(c))
 		return NULL;
-	return c->stream->of[shard]->marks;
+	shard = meta_shard_of(c->meta, tenant);
+	return shard < atomic_load_explicit(&c->stream->count, memory_order_acquire) ? c->stream->of[shard]->marks : NULL;
 }
 
 /* ---- one event ---- */
@@ -348,7 +354,7 @@ static enum gh_status shard_start(struct gh_core *c, unsigned shard)
 	s->shard = shard;
 	pthread_mutex_init(&s->reading, NULL);
 	s->arena = gh_arena_new(ARENA_BYTES);
-	if (c->cfg.cache.kinds & 1u << CACHE_TREE)
+	if (keeps_nodes(c))
 		st = tree_marks_new(&s->marks);
 	c->stream->of[shard] = s;
 	atomic_store(&c->stream->count, shard + 1);

@@ -204,6 +204,26 @@ def another_history(m):
         pg.close()
 
 
+def renewed(tree):
+    """The log becomes another one while everything runs, as after a failover that nobody noticed."""
+    a, b = tree.g[0], tree.g[1]
+    tree.warm(a)
+    restart(b)
+    tree.is_right(b, 'before the log is another one')
+    told = taken(b)
+    t.ok(told > 0, 'nodes are taken')
+    tree.g.sql('INSERT INTO feed (tenant, epoch, cut_pos, cut_op) VALUES (0, 4711, 0, 0) ON CONFLICT (tenant) DO UPDATE SET epoch'
+               ' = excluded.epoch')
+    tree.change(a)
+    tree.comes_right(b, 'what is changed comes over')
+    time.sleep(1.0 * gh.SLOW)
+    tree.is_right(a, 'and what has not changed is there, though nothing is remembered')
+    b.stop()
+    tree.change(a)
+    b.start()
+    tree.is_right(b, 'nor is anything of before shown')
+
+
 def moved_and_back(g):
     """A tenant goes to another shard, is changed there, and comes back to where entries of its first stay are."""
     tree = Tree(g)
@@ -236,6 +256,7 @@ def main():
             changed_by_either(tree)
             own_writes(tree, rng)
             comes_and_goes(tree, m)
+            renewed(tree)
         with gatelib.Gateways(2, CONFIG % m.address) as g:
             moved_and_back(g)
         another_history(m)
