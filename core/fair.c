@@ -43,6 +43,12 @@ static unsigned where_of(const struct share_desk *d, const struct share_job *j)
 	return d->login ? SHARE_IN_LOGIN : j->item.pool ? SHARE_IN_DEDICATED : SHARE_IN_SHARED;
 }
 
+static void count_waiting(struct share_desk *d, const struct share_job *j, int by)
+{
+	gh_metric_add(GH_M_FAIR_WAITING, where_of(d, j), by);
+	atomic_fetch_add_explicit(&d->waiting, (unsigned)by, memory_order_relaxed);
+}
+
 static enum gh_status refusal(const struct share_desk *d)
 {
 	return d->login ? GH_BUSY : GH_OVERSHARE; /* whoever logs in has no share yet */
@@ -97,7 +103,7 @@ static void start_all(struct share_desk *d, struct gh_job *list, uint64_t now_ns
 	for (struct gh_job *next; list; list = next, mine = false) {
 		struct share_job *j = (struct share_job *)((char *)list - offsetof(struct share_job, job));
 		next = list->next;
-		gh_metric_add(GH_M_FAIR_WAITING, where_of(d, j), -1);
+		count_waiting(d, j, -1);
 		const enum gh_status st = start(d, j, now_ns, mine);
 		if (st == GH_OK)
 			continue;
@@ -231,7 +237,7 @@ static enum gh_status submit(struct share_desk *d, struct share_job *j, uint32_t
 	case FAIR_RUN:
 		break;
 	case FAIR_QUEUED: /* counted here, where nobody can have taken it yet */
-		gh_metric_add(GH_M_FAIR_WAITING, where_of(d, j), 1);
+		count_waiting(d, j, 1);
 		break;
 	case FAIR_REFUSED:
 		*ret_retry_s = fair_retry_after_s(d->fair, j->item.tenant, j->item.class);
@@ -276,6 +282,13 @@ enum gh_status share_submit(struct gh_core *c, struct share_job *j, struct tenan
 	return submit(&c->share->wait, j, ret_retry_s);
 }
 
+bool share_is_calm(struct gh_core *c, struct tenant *t)
+{
+	const struct fair_tenant_rule rule = share_rule(c, t);
+
+	return !rule.cap && !rule.pool && !atomic_load_explicit(&c->share->wait.waiting, memory_order_relaxed);
+}
+
 /* FNV-1a: the login's classes are tenants by hash, so that a flood at one tenant is one flood. */
 static uint32_t hash_of(const char *text)
 {
@@ -310,7 +323,7 @@ bool share_withdraw(struct share_job *j, enum gh_status *ret_st, uint32_t *ret_r
 		const bool moves = atomic_load_explicit(&d->settled_ns, memory_order_relaxed) > j->item.queued_ns;
 		*ret_retry_s = fair_retry_after_s(d->fair, j->item.tenant, j->item.class);
 		*ret_st = over && moves ? refusal(d) : GH_BUSY;
-		gh_metric_add(GH_M_FAIR_WAITING, where_of(d, j), -1);
+		count_waiting(d, j, -1);
 	}
 	pthread_mutex_unlock(&d->lock);
 	return was;
@@ -439,7 +452,7 @@ static void desk_stop(struct share_desk *d)
 		pthread_mutex_unlock(&d->lock);
 		if (!it)
 			return;
-		gh_metric_add(GH_M_FAIR_WAITING, where_of(d, job_of(it)), -1);
+		count_waiting(d, job_of(it), -1);
 		job_of(it)->out(job_of(it), GH_STOPPING, 1);
 	}
 }

@@ -78,6 +78,9 @@ GH_MUST_CHECK enum gh_status share_submit(struct gh_core *c, struct share_job *j
 					  uint32_t *ret_retry_s);
 GH_MUST_CHECK enum gh_status share_submit_login(struct gh_core *c, struct share_job *j, uint64_t prefix,
 						const char *whom, uint32_t *ret_retry_s);
+/* Nobody waits here, and the tenant has neither a pool of its own nor a bound on what runs at once: what is short, and needs no
+ * worker, is nobody's loss. Any thread; lock-free. */
+bool share_is_calm(struct gh_core *c, struct tenant *t);
 /* Takes it out of the queue. false: it is not there (it runs, or is out already). *ret_st: how its wait that came to
  * nothing should sound, OVERSHARE or, where nothing moves for anybody, BUSY. */
 bool share_withdraw(struct share_job *j, enum gh_status *ret_st, uint32_t *ret_retry_s);

@@ -19,6 +19,7 @@ struct share_desk {
 	bool off, login, stopping;
 	_Atomic uint64_t settled_ns; /* when something was last done here */
 	atomic_uint afloat;          /* jobs under way without a slot: share_float */
+	atomic_uint waiting;         /* jobs that wait for one */
 	uint64_t tenant;             /* whose the last job was; under the lock */
 	_Atomic uint64_t company_until_ns; /* jobs of several tenants come */
 };

@@ -68,6 +68,17 @@ struct gh_core {
 
 enum { WORK_SENT = 1, WORK_GIVEN_UP = 2 };
 
+/* What memory lacked of a path when the operation ran on its loop: it is asked for without a worker (request.c), and the
+ * operation runs on its loop once more. */
+struct vfs_work;
+struct work_look {
+	struct meta_look ask; /* first */
+	uint32_t mark;        /* of the cache, for the first of them */
+	uint64_t rights_epoch, tree_gen; /* what the operation went by: if that has changed, it begins anew on a worker */
+	bool asked;
+	struct vfs_work *of;
+};
+
 struct vfs_work {
 	struct vfs_req req; /* first: a vfs_req * is a vfs_work * */
 	struct share_job job;   /* its place in front of the workers */
@@ -82,6 +93,7 @@ struct vfs_work {
 	atomic_uint fate; /* WORK_SENT, WORK_GIVEN_UP: who sets its bit first decides whether there is a commit */
 	bool may_block;
 	bool wants_blobs;     /* what it left memory for is content, not metadata */
+	struct work_look *look; /* NULL: nothing that could be looked up from a loop */
 	struct breaker_scout scout;
 	bool fresh;           /* what the cache says was proved stale: ask the store */
 	bool guess;           /* a last name that memory does not know is taken for free, and the commit's guard proves it */

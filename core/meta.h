@@ -350,6 +350,22 @@ GH_MUST_CHECK enum gh_status meta_tenant_by_name(struct meta_store *m, struct me
 GH_MUST_CHECK enum gh_status meta_resolve(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t from,
 					  const struct gh_component *comp, unsigned n, struct meta_node **ret_nodes,
 					  unsigned *ret_found);
+/* The same for a loop: never blocks. true: it is taken, and done comes, from a thread of the store's, perhaps before this
+ * returns. false: it is not; ask by meta_resolve. */
+#define META_LOOK_MAX 16 /* components */
+struct meta_look {
+	uint64_t tenant, from;
+	const struct gh_component *comp;
+	unsigned n;
+	struct gh_arena *arena;             /* for the results; the store's until done */
+	void (*done)(struct meta_look *l); /* must not block */
+	/* results. status: GH_OK, or nothing is known; ask by meta_resolve then as well */
+	enum gh_status status;
+	struct meta_node *nodes;
+	unsigned found;
+	struct meta_look *next; /* the store's */
+};
+bool meta_look(struct meta_store *m, struct meta_look *l);
 GH_MUST_CHECK enum gh_status meta_node_get(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t id,
 					   struct meta_node **ret);
 /* after_key "" = from the start. limit at most 1000. */

@@ -1,12 +1,13 @@
 /* Resolution: components are looked up one by one in the node cache; the first that is not there is asked of the store
- * together with all that follow, in one statement - or of what other gateways have told of it (core/tree_shared.h), one after
- * another for as long as they have. */
+ * together with all that follow, in one statement, by the worker itself or for a loop, which then comes again - or of what other
+ * gateways have told of it (core/tree_shared.h), one after another for as long as they have. */
 #include "core/place.h"
 
 #include <string.h>
 
 #include "core/base/rcu.h"
 #include "core/node_cache.h"
+#include "core/shared.h"
 #include "core/tree_shared.h"
 
 static void found_one(struct place *p, const struct meta_node *n)
@@ -89,44 +90,54 @@ static void tell_shared(const struct vfs_work *w, const struct place *p, const s
 	}
 }
 
-static enum gh_status walk_store(struct vfs_work *w, struct place *p, const struct tree_look *look)
+/* Only the first one's parent is known before the read, so only that one may enter the cache now. The next walk finds it there
+ * and brings in the next: a chain is held whole after as many visits as it is deep. */
+static uint32_t mark_of_first(const struct vfs_work *w, const struct place *p)
+{
+	const struct gh_component *first = &p->path->comp[p->found];
+	return node_cache_mark(w->req.core->nodes, w->tenant->id, p->ids[p->found], first->key, first->key_len);
+}
+
+/* What the store has below the last that was found. */
+static void take_chain(struct vfs_work *w, struct place *p, const struct meta_node *nodes, unsigned found, uint32_t mark)
 {
 	struct gh_core *c = w->req.core;
-	const unsigned n = p->path->depth - p->found;
-	const struct gh_component *comp = &p->path->comp[p->found];
-	struct meta_call call = work_call(w);
-	struct meta_node *nodes;
-	unsigned found;
+	const struct gh_component *first = &p->path->comp[p->found];
 
-	/* Only the first one's parent is known before the read, so only that one may enter the cache now. The next walk
-	 * finds it there and brings in the next: a chain is held whole after as many visits as it is deep. */
-	const uint32_t mark = node_cache_mark(c->nodes, w->tenant->id, p->ids[p->found], comp[0].key, comp[0].key_len);
-	enum gh_status st = ASK(c, SERVICE_METADATA, w->tenant->id,
-				meta_resolve(c->meta, &call, w->tenant->id, p->ids[p->found], comp, n, &nodes, &found));
-	if (st != GH_OK)
-		return st;
-	tell_shared(w, p, look, nodes, found);
+	if (found || !c->stream)
+		node_cache_fill(c->nodes, w->tenant->id, p->ids[p->found], first->key, first->key_len, found ? nodes : NULL, mark);
 	for (unsigned i = 0; i < found; i++) {
-		if (i == 0)
-			node_cache_fill(c->nodes, w->tenant->id, p->ids[p->found], comp[i].key, comp[i].key_len, &nodes[i],
-					mark);
 		found_one(p, &nodes[i]);
 		if (nodes[i].type == META_FILE && p->found < p->path->depth) {
 			p->below_file = true;
-			return GH_OK;
+			return;
 		}
 	}
-	if (found == 0 && !c->stream)
-		node_cache_fill(c->nodes, w->tenant->id, p->ids[p->found], comp[0].key, comp[0].key_len, NULL, mark);
+}
+
+static enum gh_status walk_store(struct vfs_work *w, struct place *p, const struct tree_look *look)
+{
+	struct gh_core *c = w->req.core;
+	struct meta_call call = work_call(w);
+	struct meta_node *nodes;
+	unsigned found;
+	const uint32_t mark = mark_of_first(w, p);
+	const enum gh_status st = ASK(c, SERVICE_METADATA, w->tenant->id,
+				      meta_resolve(c->meta, &call, w->tenant->id, p->ids[p->found], &p->path->comp[p->found],
+						   p->path->depth - p->found, &nodes, &found));
+	if (st != GH_OK)
+		return st;
+	tell_shared(w, p, look, nodes, found);
+	take_chain(w, p, nodes, found, mark);
 	return GH_OK;
 }
 
 /* What memory does not have. What has to be certain is asked of the store alone. */
-static enum gh_status walk_further(struct vfs_work *w, struct place *p)
+static enum gh_status walk_on_worker(struct vfs_work *w, struct place *p)
 {
 	struct tree_look look;
 	enum gh_status st = GH_AGAIN;
-	const bool shared = w->may_block && tree_look_begin(w->req.core, w->tenant->id, &look);
+	const bool shared = tree_look_begin(w->req.core, w->tenant->id, &look);
 
 	if (shared && !w->fresh)
 		st = walk_shared(w, p, &look);
@@ -134,7 +145,56 @@ static enum gh_status walk_further(struct vfs_work *w, struct place *p)
 		p->guessed = true;
 		return GH_OK;
 	}
-	return st == GH_AGAIN && w->may_block ? walk_store(w, p, shared ? &look : NULL) : st;
+	return st == GH_AGAIN ? walk_store(w, p, shared ? &look : NULL) : st;
+}
+
+/* ---- on a loop ---- */
+
+/* What changes something is not decided by it: its guard would know a tree that is younger than what was looked at. And what
+ * other gateways have read is not for loops to ask for. */
+static bool may_look(const struct vfs_work *w, const struct place *p)
+{
+	return !w->look && !vfs_ops[w->req.op].mutates && w->req.op != VFS_WRITE_BEGIN &&
+	       p->path->depth - p->found <= META_LOOK_MAX && !shared_is_there(w->req.core, CACHE_TREE);
+}
+
+/* Notes what is to be looked up. */
+static void want_chain(struct vfs_work *w, const struct place *p)
+{
+	struct work_look *l = may_look(w, p) ? gh_alloc(w->req.arena, sizeof(*l)) : NULL;
+	if (!l)
+		return;
+	*l = (struct work_look){
+		.ask = { .tenant = w->tenant->id, .from = p->ids[p->found], .comp = &p->path->comp[p->found],
+			 .n = p->path->depth - p->found, .arena = w->req.arena },
+		.mark = mark_of_first(w, p),
+		.rights_epoch = w->rights->epoch,
+		.tree_gen = w->tree_gen,
+	};
+	w->look = l;
+}
+
+/* It was looked up, for the state that is still the one. */
+static bool has_chain(const struct vfs_work *w, const struct place *p)
+{
+	const struct work_look *l = w->look;
+	return l && l->asked && l->ask.status == GH_OK && l->ask.from == p->ids[p->found] &&
+	       l->ask.comp == &p->path->comp[p->found] && l->rights_epoch == w->rights->epoch && l->tree_gen == w->tree_gen;
+}
+
+static enum gh_status walk_on_loop(struct vfs_work *w, struct place *p)
+{
+	if (may_guess(w, p)) {
+		p->guessed = true;
+		return GH_OK;
+	}
+	if (!has_chain(w, p)) {
+		want_chain(w, p);
+		return GH_AGAIN;
+	}
+	tell_shared(w, p, NULL, w->look->ask.nodes, w->look->ask.found);
+	take_chain(w, p, w->look->ask.nodes, w->look->ask.found, w->look->mark);
+	return GH_OK;
 }
 
 static enum gh_status find_root(struct vfs_work *w, struct place *p)
@@ -184,7 +244,7 @@ enum gh_status place_find(struct vfs_work *w, const struct gh_path *path, struct
 	if (path->depth == 0)
 		st = GH_OK;
 	if (st == GH_AGAIN)
-		st = walk_further(w, p);
+		st = w->may_block ? walk_on_worker(w, p) : walk_on_loop(w, p);
 	if (st != GH_OK || p->guessed)
 		return st;
 	p->exists = p->found == path->depth;

@@ -448,6 +448,56 @@ static enum gh_status hand_over(struct vfs_work *w)
 	return share_submit(r->core, &w->job, r->session ? r->session->tenant : NULL, class, &r->retry_after_s);
 }
 
+/* ---- a look from the loop ---- */
+
+/* It was looked up, or not. What is older than the house's patience asks the switchboard once more. */
+static void look_home(struct gh_task *task)
+{
+	struct vfs_work *w = (struct vfs_work *)((char *)task - offsetof(struct vfs_work, task));
+	struct vfs_req *r = &w->req;
+	if (w->detached) {
+		at_home(w);
+		return;
+	}
+	share_here(r->core, r->loop, r->session->tenant, gh_mono_ns());
+	enum gh_status st = switches_gate(w);
+	if (st == GH_OK)
+		st = w->look->ask.status == GH_OK ? run_attempts(w) : GH_AGAIN;
+	if (st != GH_AGAIN)
+		gh_metric_add(GH_M_FASTPATH, 2, 1);
+	else if ((st = hand_over(w)) == GH_OK)
+		return;
+	r->status = st;
+	at_home(w);
+}
+
+static void looked(struct meta_look *ask)
+{
+	struct work_look *l = (struct work_look *)ask;
+	struct vfs_work *w = l->of;
+	w->task.fn = look_home;
+	gh_loop_post(w->req.loop, &w->task);
+}
+
+/* Past the queue, where all that is lacking is a look at the store, nobody waits for a worker, and the store is well. */
+static bool look_up(struct vfs_work *w)
+{
+	struct work_look *l = w->look;
+	if (!l || l->asked || !breakers_closed(w->req.core, SERVICE_METADATA, l->ask.tenant) ||
+	    !share_is_calm(w->req.core, w->tenant))
+		return false;
+	l->of = w;
+	l->ask.done = looked;
+	l->asked = true;
+	return meta_look(w->req.core->meta, &l->ask);
+}
+
+/* Memory does not have all that it needs. */
+static enum gh_status leave_loop(struct vfs_work *w)
+{
+	return look_up(w) ? GH_OK : hand_over(w);
+}
+
 static void took_off(struct vfs_work *w)
 {
 	w->pending = true;
@@ -473,7 +523,7 @@ static void run_in_turn(struct share_turn *t)
 		st = run_attempts(w);
 	if (st != GH_AGAIN)
 		gh_metric_add(GH_M_FASTPATH, 0, 1);
-	else if ((st = hand_over(w)) == GH_OK)
+	else if ((st = leave_loop(w)) == GH_OK)
 		return;
 	r->status = st;
 	at_home(w);
@@ -540,7 +590,7 @@ enum vfs_submitted vfs_submit(struct vfs_req *r, vfs_done_fn *done, void *door)
 		share_here(r->core, r->loop, r->session->tenant, now);
 	}
 	took_off(w);
-	const enum gh_status st = hand_over(w);
+	const enum gh_status st = leave_loop(w);
 	if (st == GH_OK)
 		return pending(w, deadline_ms);
 	came_back(w);

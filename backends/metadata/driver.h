@@ -75,6 +75,15 @@ struct db_word {
 	const char *word, *here;
 };
 
+/* One of several readings that go to the database together (look.c). */
+#define DB_LOOK_VALUES (META_LOOK_MAX + 2)
+struct db_look {
+	enum sql_id sql;
+	unsigned count; /* of its values */
+	struct db_value values[DB_LOOK_VALUES];
+	void (*take)(struct db_look *l, struct db_stmt *row); /* the first row, if there is one; it stays the driver's */
+};
+
 struct db_driver {
 	const char *name;
 	const struct db_word *words; /* up to a NULL */
@@ -116,6 +125,11 @@ struct db_driver {
 	void (*reset)(struct db_stmt *s);
 	uint64_t (*changes)(struct db_conn *c); /* rows the last statement changed */
 	uint64_t (*changes_total)(struct db_conn *c);
+
+	/* Readings of different callers, on a reader without a snapshot, in one round trip; each is of a moment of its own, and
+	 * `take` is called for each that finds something. GH_OK, or what was taken counts for nothing. NULL: one by one is as
+	 * fast. */
+	enum gh_status (*looks)(struct db_conn *c, struct db_look **looks, unsigned count);
 
 	/* Several reads of one moment. */
 	enum gh_status (*snapshot)(struct db_conn *c);

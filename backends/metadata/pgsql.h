@@ -1,6 +1,6 @@
 /* Inside the PostgreSQL driver: its files share these. pgsql_open.c: what is configured, connections, the pool;
- * pgsql_wire.c: what is sent and what comes back; pgsql_stmt.c: statements and transactions; pgsql_batch.c: groups of
- * batches; pgsql_schema.c: migrations; pgsql_listen.c: notes to and from other gateways. Nothing else includes this, or libpq-fe.h.
+ * pgsql_wire.c: what is sent and what comes back; pgsql_stmt.c: statements and transactions; pgsql_look.c: readings of
+ * different callers together; pgsql_batch.c: groups of batches; pgsql_schema.c: migrations; pgsql_listen.c: notes to and from other gateways. Nothing else includes this, or libpq-fe.h.
  *
  * A connection is always in libpq's pipeline mode, but for the moments in which it is set up or migrates. Whatever is sent
  * is noted in `expected`, and results are taken off against that list; each Sync ends a segment, within which the server
@@ -192,6 +192,9 @@ void pg_stmts_free(struct pg_conn *c);
 void pg_stmts_forget(struct pg_conn *c); /* none is prepared any more */
 /* Ends the transaction, known or not, so that the connection can be used for another. */
 void pg_rollback(struct db_conn *c);
+
+/* ---- pgsql_look.c ---- */
+enum gh_status pg_looks(struct db_conn *c, struct db_look **looks, unsigned count);
 
 /* ---- pgsql_batch.c ---- */
 enum gh_status pg_batches(struct db_conn *c, struct db_batch **b, unsigned count, int64_t now_us, bool last);

@@ -391,6 +391,7 @@ const struct db_driver db_pgsql = {
 	.reset = pg_reset,
 	.changes = pg_changes,
 	.changes_total = pg_changes_total,
+	.looks = pg_looks,
 	.snapshot = pg_snapshot,
 	.snapshot_end = pg_snapshot_end,
 	.begin = pg_begin,

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define RESOLVE_MAX 16 /* components one statement follows */
+#define RESOLVE_MAX META_LOOK_MAX /* components one statement follows */
 #define LIST_MAX 1000
 #define LOCKS_MAX 10000
 
@@ -21,13 +21,9 @@ static enum gh_status resolve_some(struct query *q, uint64_t tenant, uint64_t fr
 	for (unsigned i = 0; i < n; i++)
 		db_bind_blob(q->stmt, i + 3, comp[i].key, comp[i].key_len);
 	st = q->m->drv->step(q->stmt);
-	if (st != GH_OK)
-		return st == GH_END ? GH_OK : st;
-	for (unsigned i = 0; i < n && !q->m->drv->is_null(q->stmt, i * NODE_COLUMNS); i++) {
-		row_node(q->call->arena, q->stmt, i * NODE_COLUMNS, &nodes[i]);
-		++*ret_found;
-	}
-	return GH_OK;
+	if (st == GH_OK)
+		row_chain(q->call->arena, q->stmt, n, nodes, ret_found);
+	return st == GH_END ? GH_OK : st;
 }
 
 enum gh_status shard_resolve(struct shard_store *m, struct meta_call *c, uint64_t tenant, uint64_t from,

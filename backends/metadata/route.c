@@ -287,6 +287,13 @@ enum gh_status meta_resolve(struct meta_store *m, struct meta_call *c, uint64_t 
 	return st == GH_OK ? shard_resolve(s, c, tenant, from, comp, n, ret_nodes, ret_found) : st;
 }
 
+bool meta_look(struct meta_store *m, struct meta_look *l)
+{
+	struct shard_store *s = route_certain(m, l->tenant);
+
+	return s && shard_look(s, l);
+}
+
 enum gh_status meta_node_get(struct meta_store *m, struct meta_call *c, uint64_t tenant, uint64_t id,
 			     struct meta_node **ret)
 {

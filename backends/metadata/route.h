@@ -110,6 +110,8 @@ GH_MUST_CHECK enum gh_status route_home(struct meta_store *m, struct meta_call *
 /* The same for who changes something: GH_BUSY also where nobody may for a moment. */
 GH_MUST_CHECK enum gh_status route_home_to_write(struct meta_store *m, struct meta_call *c, uint64_t tenant, struct route *ret,
 						 struct shard_store **ret_store);
+/* Never blocks. NULL: its shard is not open, or has to be asked first (route_home). */
+struct shard_store *route_certain(struct meta_store *m, uint64_t tenant);
 /* Do batches of it have to tell what they change? */
 static inline bool route_is_told(const struct route *r)
 {

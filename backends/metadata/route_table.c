@@ -604,6 +604,22 @@ static enum gh_status verify(struct meta_store *m, struct meta_call *c, const st
 	return GH_BUSY; /* frozen, or just about to be */
 }
 
+/* Nobody has to be asked whether it is there. */
+static bool is_certain(struct meta_store *m, const struct route *r)
+{
+	return !r->suspect && r->step < ROUTE_SWITCHING && gh_mono_ns() - atomic_load(&m->fresh_ns) <= FRESH_NS;
+}
+
+struct shard_store *route_certain(struct meta_store *m, uint64_t tenant)
+{
+	struct route r;
+
+	if (!meta_is_many(m) || !tenant)
+		return m->central;
+	r = route_now(m, tenant);
+	return is_certain(m, &r) ? seat_store(m->seat[r.seat]) : NULL;
+}
+
 static enum gh_status find(struct meta_store *m, struct meta_call *c, uint64_t tenant, bool writes, struct route *ret,
 			   struct shard_store **ret_store)
 {
@@ -611,7 +627,7 @@ static enum gh_status find(struct meta_store *m, struct meta_call *c, uint64_t t
 
 	*ret = (struct route){ .tenant = tenant };
 	*ret_store = m->central;
-	if (!atomic_load_explicit(&m->many, memory_order_relaxed) || !tenant)
+	if (!meta_is_many(m) || !tenant)
 		return GH_OK;
 	for (unsigned tries = 0; st == GH_AGAIN && tries < 4; tries++) {
 		*ret = route_now(m, tenant);
@@ -619,7 +635,7 @@ static enum gh_status find(struct meta_store *m, struct meta_call *c, uint64_t t
 		if (!*ret_store)
 			return GH_DATABASE;
 		st = GH_OK;
-		if (ret->suspect || ret->step >= ROUTE_SWITCHING || gh_mono_ns() - atomic_load(&m->fresh_ns) > FRESH_NS)
+		if (!is_certain(m, ret))
 			st = verify(m, c, ret, *ret_store, writes);
 	}
 	return st == GH_AGAIN ? GH_BUSY : st;

@@ -108,3 +108,12 @@ void row_node(struct gh_arena *a, struct db_stmt *s, unsigned column, struct met
 	row_loc(s, column + 14, &ret->loc);
 	ret->crc = (uint32_t)db_i64(s, column + 15);
 }
+
+void row_chain(struct gh_arena *a, struct db_stmt *s, unsigned n, struct meta_node *nodes, unsigned *ret_found)
+{
+	*ret_found = 0;
+	for (unsigned i = 0; i < n && !s->drv->is_null(s, i * NODE_COLUMNS); i++) {
+		row_node(a, s, i * NODE_COLUMNS, &nodes[i]);
+		++*ret_found;
+	}
+}

@@ -18,6 +18,7 @@ GH_MUST_CHECK enum gh_status shard_tenant_by_name(struct shard_store *m, struct 
 GH_MUST_CHECK enum gh_status shard_resolve(struct shard_store *m, struct meta_call *c, uint64_t tenant, uint64_t from,
 					   const struct gh_component *comp, unsigned n, struct meta_node **ret_nodes,
 					   unsigned *ret_found);
+bool shard_look(struct shard_store *m, struct meta_look *l); /* look.c */
 GH_MUST_CHECK enum gh_status shard_node_get(struct shard_store *m, struct meta_call *c, uint64_t tenant, uint64_t id,
 					    struct meta_node **ret);
 GH_MUST_CHECK enum gh_status shard_list(struct shard_store *m, struct meta_call *c, uint64_t tenant, uint64_t parent,

@@ -49,10 +49,10 @@ enum gh_status shard_open(const struct meta_config *cfg, struct shard_store **re
 		st = migrate(c, cfg->read_only, m->drv->label(m->db), err);
 	if (st == GH_OK)
 		st = m->drv->start(m->db, err);
-	if (st == GH_OK && (st = commit_queue_open(m)) == GH_OK)
-		st = commit_ahead_open(m);
+	if (st == GH_OK && (st = commit_queue_open(m)) == GH_OK && (st = commit_ahead_open(m)) == GH_OK)
+		st = look_open(m);
 	if (st != GH_OK && !err[0])
-		snprintf(err, DB_ERR_MAX, "cannot start the threads that commit to %s", m->drv->label(m->db));
+		snprintf(err, DB_ERR_MAX, "cannot start the threads that talk to %s", m->drv->label(m->db));
 	if (st == GH_OK)
 		st = feed_open(m, err);
 	if (st != GH_OK) {
@@ -69,6 +69,7 @@ void shard_close(struct shard_store **ret)
 
 	if (!m)
 		return;
+	look_close(m);
 	commit_ahead_close(m);
 	commit_queue_close(m);
 	m->drv->close(&m->db);

@@ -8,6 +8,7 @@
 #include "backends/metadata/driver.h"
 #include "backends/metadata/feed_bell.h"
 #include "backends/metadata/hurry.h"
+#include "backends/metadata/look.h"
 #include "backends/metadata/shard.h"
 
 #include <pthread.h>
@@ -82,6 +83,7 @@ struct shard_store {
 	const struct db_hurry *hurry;
 	struct commit_ahead ahead;
 	struct commit_queue queue;
+	struct look_queue looks;
 	struct feed_bell bell;
 	uint64_t fold_after; /* upkeep's: the tenant at which it ran out of time; 0 = it has been round */
 	_Atomic uint64_t fence_ns; /* batches may be committed until then */
@@ -198,5 +200,7 @@ char *row_str(struct gh_arena *a, struct db_stmt *s, unsigned column, uint16_t *
 void row_loc(struct db_stmt *s, unsigned column, struct blob_loc *ret);
 #define NODE_COLUMNS 16
 void row_node(struct gh_arena *a, struct db_stmt *s, unsigned column, struct meta_node *ret);
+/* A row of RESOLVE_n: the nodes of a chain, up to the first that is not there. */
+void row_chain(struct gh_arena *a, struct db_stmt *s, unsigned n, struct meta_node *nodes, unsigned *ret_found);
 
 #endif

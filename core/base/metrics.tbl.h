@@ -7,7 +7,7 @@ X(REFUSED, "requests_refused_total", COUNTER, "door", "internal webdav ftp rest 
 X(SWITCHED, "switch_refused_total", COUNTER, "door", "internal webdav ftp rest web admin", "Operations and connections that a rule of the switchboard refused.")
 X(SWITCH_RULES, "switch_rules", GAUGE, NULL, NULL, "Rules on this gateway's board: kill switches and flags.")
 X(LATENCY, "request_seconds", HISTOGRAM, "door", "internal webdav ftp rest web admin", "From submission to completion of an operation. Cached logins and the begin of a write are no operations of their own here.")
-X(FASTPATH, "fastpath_total", COUNTER, "path", "loop worker", "Operations completed on the loop, and those handed to a worker.")
+X(FASTPATH, "fastpath_total", COUNTER, "path", "loop worker look", "Operations completed on the loop, those handed to a worker, and those completed on the loop after a look at the store.")
 X(CONNECTIONS, "connections", GAUGE, "door", "internal webdav ftp rest web admin", "Open client connections (HTTP counts under webdav).")
 X(ACCEPTED, "connections_accepted_total", COUNTER, "door", "internal webdav ftp rest web admin", "Connections accepted.")
 X(DOORSTEP_REFUSED, "connections_refused_total", COUNTER, "reason", "address_limit total_limit descriptors proxy_header", "Connections closed before a byte was given to their door.")

@@ -7,6 +7,8 @@
 
 #include "backends/blob/fault.h"
 #include "core/base/metrics.h"
+#include "core/fair.h"
+#include "core/node_cache.h"
 #include "tests/unit/core/fixture.h"
 
 static struct house_fixture f;
@@ -246,6 +248,90 @@ START_TEST(what_is_in_memory_needs_no_worker)
 }
 END_TEST
 
+/* ---- looks ---- */
+
+enum { BY_LOOP, BY_WORKER, BY_LOOK };
+
+static int64_t done_by(unsigned how)
+{
+	return gh_metric_get(GH_M_FASTPATH, how);
+}
+
+static void submit_and_touch(void *arg)
+{
+	submit(arg);
+	tenant_raise_tree_gen(f.tenant, atomic_load(&f.tenant->tree_gen) + 1);
+}
+
+static enum gh_status stat_by(void (*how)(void *arg), const char *path)
+{
+	struct waiting w = { 0 };
+	sem_init(&w.done, 0, 0);
+	node_cache_clear(f.core->nodes);
+	w.r = fixture_req(&f, VFS_STAT, f.admin, path, NULL);
+	fixture_on_loop(&f, how, &w);
+	while (sem_wait(&w.done) != 0)
+		;
+	sem_destroy(&w.done);
+	return w.st;
+}
+
+START_TEST(what_memory_lacks_of_a_path_is_looked_up_without_a_worker)
+{
+	is(fixture_do(&f, VFS_MKDIR, f.admin, "/d", NULL, 0), GH_OK);
+	is(put("/d/a", "x"), GH_OK);
+	is(stat_by(submit, "/d/a"), GH_OK); /* whatever else was to be brought into memory is there now */
+	const int64_t looks = done_by(BY_LOOK), workers = done_by(BY_WORKER);
+	is(stat_by(submit, "/d/a"), GH_OK);
+	is(stat_by(submit, "/d/none"), GH_NOTFOUND);
+	is(stat_by(submit, "/d/a/below"), GH_NOTFOUND);
+	ck_assert_int_eq(done_by(BY_LOOK), looks + 3);
+	ck_assert_int_eq(done_by(BY_WORKER), workers);
+}
+END_TEST
+
+/* Rights and tree that it went by are not those that are: it begins anew. */
+START_TEST(a_look_from_before_a_change_decides_nothing)
+{
+	is(put("/a", "x"), GH_OK);
+	is(stat_by(submit, "/a"), GH_OK);
+	const int64_t looks = done_by(BY_LOOK), workers = done_by(BY_WORKER);
+	is(stat_by(submit_and_touch, "/a"), GH_OK);
+	ck_assert_int_eq(done_by(BY_LOOK), looks);
+	ck_assert_int_eq(done_by(BY_WORKER), workers + 1);
+}
+END_TEST
+
+START_TEST(who_has_a_bound_or_a_pool_does_not_go_past_the_queue)
+{
+	is(put("/a", "x"), GH_OK);
+	is(stat_by(submit, "/a"), GH_OK);
+	is(share_tenant_put(f.core, f.tenant->id, 100, 2, ""), GH_OK);
+	const int64_t looks = done_by(BY_LOOK), workers = done_by(BY_WORKER);
+	is(stat_by(submit, "/a"), GH_OK);
+	ck_assert_int_eq(done_by(BY_LOOK), looks);
+	ck_assert_int_eq(done_by(BY_WORKER), workers + 1);
+	is(share_tenant_put(f.core, f.tenant->id, 100, 0, ""), GH_OK);
+	is(stat_by(submit, "/a"), GH_OK);
+	ck_assert_int_eq(done_by(BY_LOOK), looks + 1);
+}
+END_TEST
+
+START_TEST(a_request_freed_while_it_is_looked_up_tells_nobody)
+{
+	struct waiting w[50] = { 0 };
+	is(put("/a", "x"), GH_OK);
+	for (unsigned i = 0; i < 50; i++) {
+		node_cache_clear(f.core->nodes);
+		w[i].r = fixture_req(&f, VFS_STAT, f.admin, "/a", NULL);
+		fixture_on_loop(&f, submit_and_free, &w[i]);
+	}
+	fixture_wait_quiet(&f);
+	for (unsigned i = 0; i < 50; i++)
+		ck_assert_uint_eq(w[i].times, 0);
+}
+END_TEST
+
 START_TEST(a_short_upload_is_refused_and_leaves_nothing)
 {
 	struct vfs_req *r = fixture_req(&f, VFS_WRITE_BEGIN, f.admin, "/a", NULL);
@@ -283,6 +369,10 @@ int main(void)
 	tcase_add_test(t, a_request_freed_before_its_commit_has_no_effect);
 	tcase_add_test(t, a_full_queue_refuses_at_once_and_loses_nothing);
 	tcase_add_test(t, what_is_in_memory_needs_no_worker);
+	tcase_add_test(t, what_memory_lacks_of_a_path_is_looked_up_without_a_worker);
+	tcase_add_test(t, a_look_from_before_a_change_decides_nothing);
+	tcase_add_test(t, who_has_a_bound_or_a_pool_does_not_go_past_the_queue);
+	tcase_add_test(t, a_request_freed_while_it_is_looked_up_tells_nobody);
 	tcase_add_test(t, a_short_upload_is_refused_and_leaves_nothing);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <libgen.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -45,7 +46,7 @@ static int cluster_do(const char *verb, const char *setting)
 
 /* ---- the same tests ---- */
 
-static const char *const same[] = { "check_commit", "check_group", "check_read", "check_people", "check_settings", "check_quota",
+static const char *const same[] = { "check_commit", "check_group", "check_read", "check_look", "check_people", "check_settings", "check_quota",
 				    "check_upkeep", "check_feed", "check_move",
 				    "check_gateway", "check_route" };
 
@@ -373,6 +374,61 @@ START_TEST(a_server_that_stands_still_is_a_failure_in_time_and_well_when_it_goes
 	}
 	OK(look_one());
 	SOUND(&f);
+}
+END_TEST
+
+struct looker {
+	struct meta_look look; /* first */
+	sem_t done;
+};
+
+static void is_done(struct meta_look *l)
+{
+	sem_post(&((struct looker *)l)->done);
+}
+
+static bool look_begin(struct looker *k)
+{
+	static const struct gh_component a = { "a", "a", 1, 1 };
+
+	*k = (struct looker){ .look = { .tenant = TENANT, .from = ROOT, .comp = &a, .n = 1, .arena = f.a, .done = is_done } };
+	sem_init(&k->done, 0, 0);
+	return meta_look(f.m, &k->look);
+}
+
+/* Whoever is with the server waits; nobody else is kept, and the one gets word after a second. */
+START_TEST(looks_at_a_server_that_stands_still_go_the_long_way)
+{
+	struct looker first, second, third;
+	bool took_first, took_second, took_third;
+	uint64_t start;
+	pid_t pids[32];
+	unsigned n;
+
+	OK(put_one("a"));
+	ck_assert(look_begin(&first));
+	sem_wait(&first.done);
+	OK(first.look.status);
+	ck_assert_uint_eq(first.look.found, 1);
+	n = servers(pids, 32);
+	signal_all(pids, n, SIGSTOP);
+	start = gh_mono_ns();
+	took_first = look_begin(&first);
+	usleep(20000);
+	took_second = look_begin(&second);
+	if (took_first)
+		sem_wait(&first.done);
+	took_third = look_begin(&third);
+	signal_all(pids, n, SIGCONT);
+	ck_assert(took_first);
+	ck_assert_int_ne(first.look.status, GH_OK);
+	ck_assert_uint_lt(gh_mono_ns() - start, 3 * GH_S_NS);
+	ck_assert(!took_second);
+	ck_assert(!took_third);
+	while (!look_begin(&third))
+		ck_assert_uint_lt(gh_mono_ns() - start, 10 * GH_S_NS);
+	sem_wait(&third.done);
+	OK(third.look.status);
 }
 END_TEST
 
@@ -798,6 +854,7 @@ int main(int argc, char **argv)
 	tcase_add_test(t, a_database_that_cannot_be_reached_is_named_in_one_line);
 	tcase_add_test(t, of_several_hosts_the_one_that_can_be_written_to_is_taken);
 	tcase_add_test(t, a_server_that_stands_still_is_a_failure_in_time_and_well_when_it_goes_on);
+	tcase_add_test(t, looks_at_a_server_that_stands_still_go_the_long_way);
 	tcase_add_test(t, connections_that_the_server_dropped_meanwhile_are_not_noticed);
 	tcase_add_test(t, a_server_that_is_down_is_a_failure_and_one_that_is_back_is_used_within_two_seconds);
 	tcase_add_test(t, a_read_that_has_to_wait_gives_up_at_its_deadline_and_the_next_one_is_well);
