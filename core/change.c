@@ -9,6 +9,7 @@
 #include "core/base/log.h"
 #include "core/base/metrics.h"
 #include "core/feed.h"
+#include "core/outcome.h"
 #include "core/tree_shared.h"
 #include "core/upkeep.h"
 
@@ -38,6 +39,8 @@ void change_init(struct change *ch, struct vfs_work *w, unsigned cap)
 void change_slot(struct change *ch, const struct place *p)
 {
 	GH_ASSERT(ch->batch.slot_count < META_SLOTS_MAX);
+	if (p->exists)
+		ch->was[ch->batch.slot_count] = p->node;
 	ch->batch.slots[ch->batch.slot_count++] = place_slot(p);
 }
 
@@ -206,15 +209,27 @@ enum gh_status change_remove(struct change *ch, const struct place *p, const str
 	return GH_OK;
 }
 
-/* In this order: cache entries, snapshots, generation; see tenant.h. */
-static void forget(struct change *ch)
+/* What memory has of the names becomes what was committed, where that is known. That a name is free can be remembered where
+ * nobody else writes (place.c). */
+static void tell(struct change *ch, bool known)
 {
-	struct vfs_work *w = ch->w;
+	struct gh_core *c = ch->w->req.core;
+	struct outcome now[META_SLOTS_MAX];
+	if (known)
+		outcome_of(&ch->batch, ch->was, now);
 	for (unsigned i = 0; i < ch->batch.slot_count; i++) {
 		const struct meta_slot *s = &ch->batch.slots[i];
-		if (s->key)
-			tree_forget(w->req.core, w->tenant->id, s->parent, s->key, strlen(s->key));
+		if (s->key) /* before memory, as in tree_forget */
+			tree_doubt(c, ch->w->tenant->id, s->parent, s->key, strlen(s->key));
+		node_cache_arrive(c->nodes, &ch->flights[i], known && now[i].known ? &now[i].node : NULL, !c->stream);
 	}
+}
+
+/* In this order: cache entries, snapshots, generation; see tenant.h. */
+static void remember(struct change *ch, bool known)
+{
+	struct vfs_work *w = ch->w;
+	tell(ch, known);
 	if (ch->locks)
 		tenant_drop_locks(w->tenant);
 	if (ch->rights || ch->tree)
@@ -247,7 +262,15 @@ static enum gh_status set_out(struct change *ch)
 		quota_settle(&ch->claims, GH_GONE);
 		return GH_GONE;
 	}
+	for (unsigned i = 0; i < ch->batch.slot_count; i++)
+		node_cache_depart(w->req.core->nodes, w->tenant->id, &ch->batch.slots[i], &ch->flights[i]);
 	return GH_OK;
+}
+
+static void turn_back(struct change *ch)
+{
+	for (unsigned i = 0; i < ch->batch.slot_count; i++)
+		node_cache_turn_back(ch->w->req.core->nodes, &ch->flights[i]);
 }
 
 static void arrive(struct change *ch, enum gh_status st)
@@ -256,8 +279,10 @@ static void arrive(struct change *ch, enum gh_status st)
 	if (ch->hidden || (st != GH_OK && st != GH_UNKNOWN))
 		atomic_fetch_and(&ch->w->fate, ~(unsigned)WORK_SENT);
 	if (st == GH_OK || st == GH_UNKNOWN) { /* unknown: what is forgotten is read again */
-		forget(ch);
+		remember(ch, st == GH_OK);
 		feed_poke(ch->w->req.core, ch->w->tenant);
+	} else {
+		turn_back(ch);
 	}
 	gh_metric_add(GH_M_COMMITS, st == GH_OK ? 0 : st == GH_STALE ? 1 : 2, 1);
 }

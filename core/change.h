@@ -3,11 +3,14 @@
 #ifndef GH_CORE_CHANGE_H
 #define GH_CORE_CHANGE_H
 
+#include "core/node_cache.h"
 #include "core/place.h"
 
 struct change {
 	struct vfs_work *w;
 	struct meta_batch batch;
+	struct meta_node was[META_SLOTS_MAX]; /* what was found there */
+	struct node_flight flights[META_SLOTS_MAX]; /* of the slots, while it is on its way */
 	unsigned cap;
 	bool tree, rights, locks; /* steps that raise tree_gen, touch entries, touch locks */
 	bool hidden;              /* nobody can see what it does yet: it may be abandoned after it */

@@ -9,6 +9,14 @@
  * mutex. A fill notes its bucket's drop count before the store is read and gives up if it moved. A lower rev never
  * replaces a higher. Bounded in bytes; entries not used since the hand last passed give way. Can be emptied at any
  * moment without changing an answer.
+ *
+ * Who commits a change of a name tells it the new row, which goes where the old one was, in the listing too. It is
+ * taken only from a change that was alone on its way: none of its bucket's was under way when it left or came home, none
+ * came home in between, and nothing was dropped. Then what is in memory is what was decided on, or was read after the
+ * commit. Else the name is dropped, as it is where the row is not known whole: changes may come home in another order
+ * than they were committed in, and another gateway's later one may have been heard of before. Taking a row in moves the
+ * drop count, so that no fill that was begun before it puts the old one back. A change of another name of the folder is
+ * none of a listing's business: it brings its own member.
  */
 #ifndef GH_CORE_NODE_CACHE_H
 #define GH_CORE_NODE_CACHE_H
@@ -41,5 +49,18 @@ uint32_t node_cache_mark_members(struct node_cache *nc, uint64_t tenant, uint64_
 void node_cache_fill_members(struct node_cache *nc, uint64_t tenant, uint64_t folder, const struct meta_page *page,
 			     uint32_t mark);
 void node_cache_clear(struct node_cache *nc);
+
+/* A change of one name on its way: depart before its batch is sent, then one of the other two, once. Any thread. */
+struct node_flight {
+	uint64_t tenant, hash;
+	const struct meta_slot *slot; /* as it was before; the caller's. Without a key it is no name: nothing happens */
+	uint32_t drops;
+	bool alone;
+};
+void node_cache_depart(struct node_cache *nc, uint64_t tenant, const struct meta_slot *slot, struct node_flight *ret);
+/* Nothing happened. */
+void node_cache_turn_back(struct node_cache *nc, const struct node_flight *f);
+/* It is committed. now: what is there, id 0: nothing; NULL: not known. absent: that nothing is there may be remembered. */
+void node_cache_arrive(struct node_cache *nc, const struct node_flight *f, const struct meta_node *now, bool absent);
 
 #endif

@@ -16,7 +16,8 @@ X(GUARD_REFUSED, "http_guard_refused_total", COUNTER, NULL, NULL, "HTTP requests
 X(BYTES_IN, "bytes_received_total", COUNTER, "door", "internal webdav ftp rest web admin", "Content bytes received in uploads.")
 X(BYTES_OUT, "bytes_sent_total", COUNTER, "door", "internal webdav ftp rest web admin", "Content bytes sent in downloads.")
 X(LOGINS, "logins_total", COUNTER, "result", "cached verified failed throttled shed shared", "Logins by how they ended. shared: another gateway had verified the password, and said so in the shared cache.")
-X(NODE_CACHE, "node_cache_total", COUNTER, "result", "hit miss dropped evicted", "Node cache look-ups, fills dropped by a race, evictions.")
+X(NODE_CACHE, "node_cache_total", COUNTER, "result", "hit miss dropped evicted told",
+  "Node cache look-ups, fills dropped by a race, evictions, and rows taken in from commits.")
 X(LIST_CACHE, "list_cache_total", COUNTER, "result", "hit miss", "Listings of small folders that were asked of memory.")
 X(NODE_CACHE_BYTES, "node_cache_bytes", GAUGE, NULL, NULL, "Memory held by the node cache.")
 X(COMMITS, "commits_total", COUNTER, "result", "done stale failed", "Metadata batches by outcome.")
