@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # suite: default
 # sanitizers: asan
-# metadata: sqlite postgresql:all
+# metadata: sqlite postgresql:all pair:all
 """Hostile names, paths, headers and bodies over HTTP: what broke other servers, sent to this one. The names T-nn are
 rows of the list of such bugs; each begins with whose it was. Rights are in hostile_rights.py, XML, locks and depth in
 hostile_dav.py, logins in hostile_login.py, FTP in ftp_hostile.py, framing in http_guard.py.

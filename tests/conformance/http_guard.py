@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # suite: default
 # sanitizers: asan
-# metadata: sqlite postgresql:all
+# metadata: sqlite postgresql:all pair:all
 """The request guard, byte for byte on a raw socket: each rule of frontends/http/guard.h, the smuggling shapes that
 libmicrohttpd lets through, slow and broken clients. After every hostile request the server answers a good one."""
 import concurrent.futures

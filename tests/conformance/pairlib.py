@@ -16,6 +16,7 @@ connections that it would have had go there."""
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -27,6 +28,7 @@ import time
 import gh
 
 TENANT = 'pair-of-tests'
+HOST = {'Host': 'pair-of-tests.example'}  # where only hosts of tenants are served, too
 PROXIED = ('http', 'https', 'ftp', 'ftps')
 # what changes nothing that the other gateway could have in memory
 HARMLESS = (b'GET ', b'HEAD ', b'OPTIONS ', b'PROPFIND ', b'REPORT ', b'USER ', b'PASS ', b'NOOP', b'TYPE ', b'PWD', b'CWD',
@@ -68,9 +70,9 @@ class Crossing:
             self.clients[i].one_each = False
         return self.clients[i]
 
-    def request(self, i, *what, **how):
+    def request(self, i, method, path, body=None):
         try:
-            return self.client(i).request(*what, **how)
+            return self.client(i).request(method, path, HOST, body)
         except OSError:
             self.clients[i] = None  # it was killed
             return None
@@ -166,7 +168,11 @@ class Relay:
                         self.crossing.settle(i)
                 elif not harmless:
                     self.crossing.mark(i)
-                other.sendall(part)
+                try:
+                    other.sendall(part)
+                except OSError:  # it hears no more of this side, but may have said something before: who is refused early
+                    del ends[s]
+                    poll.unregister(s)
         client.close()
         server.close()
 
@@ -186,8 +192,10 @@ class Pair:
         at = args.index('-c') + 1
         with open(args[at]) as f:
             text = f.read()
-        if not any(line.startswith('blobs:') for line in text.splitlines()):
-            text += 'blobs:\n  path: %s\n' % os.path.join(first.data, 'blobs')
+        if 'blobs:\n' not in text:
+            text += 'blobs:\n'
+        if not re.search(r'^blobs:\n(  .*\n)*  path:', text, re.M):
+            text = text.replace('blobs:\n', 'blobs:\n  path: %s\n' % os.path.join(first.data, 'blobs'))
         args[at] = os.path.join(top, 'gatehouse.conf')
         with open(args[at], 'w') as f:
             f.write(text)
@@ -206,6 +214,7 @@ class Pair:
             self.second.direct = dict(self.second.addresses)
         if not self.made:
             self.first.cli('tenant', 'add', TENANT)
+            self.first.cli('tenant', 'set', TENANT, '--host', HOST['Host'])
             self.first.user(TENANT + '/admin', '--owner')
             self.made = True
         for name in PROXIED:

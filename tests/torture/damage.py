@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # suite: default
 # sanitizers: asan
+# metadata: sqlite postgresql pair:all
 """Damage at rest. Flipped bytes in packs and files are found: exactly the files that hold them fail, hard, on every
 door; the rest is served and fsck names the loss. A damaged or foreign database is named and not touched. A second serve
 on the same data is refused and names the first."""
@@ -11,7 +12,6 @@ import io
 import os
 import random
 import shutil
-import sqlite3
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'conformance'))
@@ -111,11 +111,12 @@ def truncated_pack():
         for i in range(20):
             s.http('PUT', '/dav/f%d' % i, body=content('f%d' % i, 3000))
         s.stop()
-        path, at = where_is(s, 'f12')
+        places = [where_is(s, 'f%d' % i) for i in range(20)]
+        path, at = places[12]
         os.truncate(path, at + 1000)
         s.start()
         good = [i for i in range(20) if s.http('GET', '/dav/f%d' % i).body == content('f%d' % i, 3000)]
-        t.eq(good, list(range(12)), 'what lies before the cut is served, the rest fails')
+        t.eq(good, [i for i, (p, o) in enumerate(places) if p != path or o < at], 'what lies before the cut is served, the rest fails')
         t.eq(s.http('PUT', '/dav/new', body=b'x').status, 201, 'and writing goes on')
         t.eq(s.run('fsck')[0], 1, 'fsck says so')
 
@@ -134,6 +135,8 @@ def refused(s, what, word):
 
 
 def damaged_database():
+    if gh.METADATA != 'sqlite':
+        return  # a server looks after its files itself
     for label, spoil in (('garbage', lambda d: b'not a database at all ' * 500),
                          ('torn header', lambda d: b'\0' * 100 + d[100:])):
         with gh.Server() as s:
@@ -156,10 +159,7 @@ def damaged_database():
 def newer_schema():
     with gh.Server() as s:
         s.stop()
-        db = sqlite3.connect(os.path.join(s.data, 'meta.db'))
-        db.execute("insert into schema_version (version, name, applied_us) values (9999, '9999_future', 0)")
-        db.commit()
-        db.close()
+        s.sql("INSERT INTO schema_version (version, name, applied_us) VALUES (9999, '9999_future', 0)")
         refused(s, 'a schema from the future', 'newer gatehouse')
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # suite: default
 # sanitizers: asan
+# metadata: sqlite postgresql pair
 """A full disk: every door refuses writes by its own means (507, 507, 552) and loses nothing; reads go on; a kill -9 in
 the middle changes nothing; when space is there again writes go on by themselves. Needs root and a small tmpfs."""
 import ftplib

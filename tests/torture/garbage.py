@@ -2,7 +2,7 @@
 # suite: default
 # alone: yes
 # sanitizers: asan
-# metadata: sqlite postgresql:all
+# metadata: sqlite postgresql:all pair:all
 """Garbage, halves of requests and one byte at a time, on every port: each is closed within its deadline, leaves one line
 in the log, and a good client beside it notices nothing."""
 import os
