@@ -115,6 +115,8 @@ static enum gh_status build(struct gh_core *c, char *err)
 	if (st == GH_OK)
 		st = people_new(c->meta, &people, &c->people);
 	if (st == GH_OK)
+		meta_on_word(c->meta, people_heard, c->people);
+	if (st == GH_OK)
 		st = cache_begin(c);
 	if (st == GH_OK)
 		st = pools_new(c);
@@ -224,6 +226,7 @@ void gh_core_free(struct gh_core **cp)
 	breakers_free(&c->breakers);
 	quota_free(&c->quota);
 	tenants_free(&c->tenants);
+	meta_on_word(c->meta, NULL, NULL);
 	people_free(&c->people);
 	shared_free(&c->shared);
 	gh_rcu_barrier();

@@ -442,6 +442,14 @@ void meta_wait_end(struct meta_store *m);
 /* fn is called, on a thread of the store's, when a database that could not be reached or did not answer takes connections
  * again: a sign, no proof. It may not block, nor call the store. NULL: nobody any more; then none is under way either. */
 void meta_on_back(struct meta_store *m, void (*fn)(void *arg), void *arg);
+/* Gateways say words to each other, past the log: of META_WORD_MAX bytes at most, each a letter, a digit, a space or a dash. They
+ * arrive within a tenth of a second, or never: with a connection that breaks they are lost, and of many at once some. So what is
+ * said may only help. Never blocks; where there is one gateway nobody hears it. */
+#define META_WORD_MAX 640
+void meta_say(struct meta_store *m, const char *word);
+/* fn hears what others say, on a thread of the store's and under a lock: it may not block, nor call the store. NULL: nobody any
+ * more; then none is under way either. */
+void meta_on_word(struct meta_store *m, void (*fn)(void *arg, const char *word), void *arg);
 /* fn is called when a tenant is found to have moved to another shard (its index), before meta_shard_of says so: what was said
  * last where it was may not have been heard, so what is remembered of it holds no more. On any thread that has asked for
  * something, under a lock: it may not block, nor call the store. NULL: nobody any more; then none is under way either. */

@@ -262,13 +262,14 @@ void defender_failed(struct defender *d, uint64_t now_s, uint64_t tenant, const 
 	p->level += 1;
 }
 
-void defender_succeeded(struct defender *d, uint64_t now_s, uint64_t tenant, const char *user, uint64_t prefix)
+bool defender_succeeded(struct defender *d, uint64_t now_s, uint64_t tenant, const char *user, uint64_t prefix)
 {
 	struct triple *t = triple_find(d, triple_tag(d, tenant, user, prefix));
 
 	(void)now_s;
 	if (t)
 		*t = (struct triple){ .tag = 0 };
+	return t != NULL;
 }
 
 unsigned defender_clear(struct defender *d, uint64_t tenant, const char *user, uint64_t prefix)

@@ -28,7 +28,8 @@ void defender_free(struct defender **d);
  * May a password be checked now? 0 = yes, else seconds until it may (1..3600). */
 unsigned defender_ask(struct defender *d, uint64_t now_s, uint64_t tenant, const char *user, uint64_t prefix);
 void defender_failed(struct defender *d, uint64_t now_s, uint64_t tenant, const char *user, uint64_t prefix);
-void defender_succeeded(struct defender *d, uint64_t now_s, uint64_t tenant, const char *user, uint64_t prefix);
+/* true: that ended a count. */
+bool defender_succeeded(struct defender *d, uint64_t now_s, uint64_t tenant, const char *user, uint64_t prefix);
 /* Administrator: forget everything about a user (any prefix), or a prefix in any tenant (user NULL), or all names of
  * the tenant (user NULL, prefix 0). Returns how many. */
 unsigned defender_clear(struct defender *d, uint64_t tenant, const char *user, uint64_t prefix);

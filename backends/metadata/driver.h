@@ -157,6 +157,8 @@ struct db_driver {
 	 * rung (feed_bell.h). poke: something was committed; never blocks. Ends with close. */
 	enum gh_status (*listen)(struct db *db, struct feed_bell *bell);
 	void (*poke)(struct db *db);
+	/* As meta_say. NULL: there are no others. */
+	void (*say)(struct db *db, const char *word);
 
 	/* Schema: keeps other migrating programs out until the transaction ends. NULL: begin has done that. */
 	enum gh_status (*lock_schema)(struct db_conn *c, char *err);

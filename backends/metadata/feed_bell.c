@@ -46,6 +46,22 @@ void feed_bell_back(struct feed_bell *b)
 	pthread_mutex_unlock(&b->lock);
 }
 
+void feed_bell_on_word(struct feed_bell *b, void (*fn)(void *arg, const char *word), void *arg)
+{
+	pthread_mutex_lock(&b->lock);
+	b->word = fn;
+	b->word_arg = arg;
+	pthread_mutex_unlock(&b->lock);
+}
+
+void feed_bell_word(struct feed_bell *b, const char *word)
+{
+	pthread_mutex_lock(&b->lock);
+	if (b->word)
+		b->word(b->word_arg, word);
+	pthread_mutex_unlock(&b->lock);
+}
+
 void feed_bell_end(struct feed_bell *b)
 {
 	pthread_mutex_lock(&b->lock);

@@ -182,6 +182,7 @@ bool pg_wait(struct db *db, int fd, short events, short *ret, uint64_t until_ns)
 /* ---- pgsql_listen.c ---- */
 enum gh_status pg_listen(struct db *db, struct feed_bell *bell);
 void pg_poke(struct db *db);
+void pg_say(struct db *db, const char *word);
 /* A connection could not be made, or nothing came in time: the listener looks for the server until it can be reached. */
 void pg_miss(struct db *db);
 void pg_listen_end(struct db *db);

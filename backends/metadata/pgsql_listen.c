@@ -2,7 +2,7 @@
  *
  * NOTIFY makes commits wait for each other, so it is never part of one: it goes out afterwards, in a transaction of its own
  * that nobody waits for, at once after silence and then every PAUSE_MS at most. It says only that there is something; what it
- * is stands in the event log. A note that is lost, with a connection or a server, costs time and nothing else: whoever waits
+ * is stands in the event log. Words (meta_say) go out with it, as notes with a text. A note that is lost, with a connection or a server, costs time and nothing else: whoever waits
  * looks by itself as well.
  *
  * Nothing here blocks but connecting; while that fails it is tried again, with a pause. So this thread is also the one that
@@ -12,6 +12,7 @@
 #include "backends/metadata/pgsql.h"
 
 #include "core/base/clock.h"
+#include "core/base/crash.h"
 #include "core/base/hash.h"
 #include "core/base/log.h"
 
@@ -26,14 +27,19 @@
 #define PAUSE_MS 50
 #define AGAIN_MS 250
 #define ANSWER_MS 5000 /* to one NOTIFY; then another connection is made */
+#define WORDS_MAX 16   /* at a time; what is said beyond that is not heard */
 
-/* stop and poked are anybody's; the rest is the thread's. */
+/* stop and poked are anybody's, words under their lock; the rest is the thread's. */
 struct pg_listen {
 	struct db *db;
 	struct feed_bell *bell;
 	pthread_t thread;
 	int wake; /* eventfd */
 	atomic_bool stop, poked;
+	pthread_mutex_t words_lock;
+	unsigned word_count;
+	char words[WORDS_MAX][META_WORD_MAX + 1];
+	uint32_t said_count;
 	PGconn *h;
 	char channel[32];
 	bool owed; /* a NOTIFY */
@@ -163,20 +169,39 @@ static void take_in(struct pg_listen *l)
 		PQclear(r);
 	}
 	while ((n = PQnotifies(l->h))) {
-		others |= n->be_pid != PQbackendPID(l->h);
+		const char *word = strchr(n->extra, ' ');
+
+		if (n->be_pid != PQbackendPID(l->h)) {
+			others = true;
+			if (word)
+				feed_bell_word(l->bell, word + 1);
+		}
 		PQfreemem(n);
 	}
 	if (others)
 		feed_bell_ring(l->bell, false);
 }
 
+/* The server lets notes through that are alike once; so each has a number of its own. */
+static void add_words(struct pg_listen *l, char *sql, size_t size)
+{
+	size_t n = strlen(sql);
+
+	pthread_mutex_lock(&l->words_lock);
+	for (unsigned i = 0; i < l->word_count; i++)
+		n += (size_t)snprintf(sql + n, size - n, "; NOTIFY %s, '%u %s'", l->channel, l->said_count++, l->words[i]);
+	l->word_count = 0;
+	pthread_mutex_unlock(&l->words_lock);
+}
+
 static void tell(struct pg_listen *l, uint64_t now)
 {
-	char sql[64];
+	char sql[64 + WORDS_MAX * (META_WORD_MAX + 64)];
 
 	l->owed = false;
 	l->next_ns = now + PAUSE_MS * GH_MS_NS;
 	snprintf(sql, sizeof(sql), "NOTIFY %s", l->channel);
+	add_words(l, sql, sizeof(sql));
 	if (!PQsendQuery(l->h, sql)) {
 		l->owed = true;
 		drop(l, PQerrorMessage(l->h));
@@ -247,10 +272,12 @@ enum gh_status pg_listen(struct db *db, struct feed_bell *bell)
 		return GH_NOMEM;
 	l->db = db;
 	l->bell = bell;
+	pthread_mutex_init(&l->words_lock, NULL);
 	l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (l->wake < 0 || pthread_create(&l->thread, NULL, listen_main, l)) {
 		if (l->wake >= 0)
 			close(l->wake);
+		pthread_mutex_destroy(&l->words_lock);
 		free(l);
 		return GH_NOMEM;
 	}
@@ -274,6 +301,26 @@ void pg_poke(struct db *db)
 		wake(l);
 }
 
+static bool may_be_said(const char *word)
+{
+	return strlen(word) <= META_WORD_MAX &&
+	       !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -")];
+}
+
+void pg_say(struct db *db, const char *word)
+{
+	struct pg_listen *l = db->listen;
+
+	GH_ASSERT(may_be_said(word)); /* it stands in a statement */
+	if (!l)
+		return;
+	pthread_mutex_lock(&l->words_lock);
+	if (l->word_count < WORDS_MAX)
+		snprintf(l->words[l->word_count++], META_WORD_MAX + 1, "%s", word);
+	pthread_mutex_unlock(&l->words_lock);
+	pg_poke(db);
+}
+
 void pg_miss(struct db *db)
 {
 	if (!atomic_exchange(&db->missed, true) && db->listen)
@@ -290,6 +337,7 @@ void pg_listen_end(struct db *db)
 	wake(l);
 	pthread_join(l->thread, NULL);
 	close(l->wake);
+	pthread_mutex_destroy(&l->words_lock);
 	free(l);
 	db->listen = NULL;
 }

@@ -404,6 +404,7 @@ const struct db_driver db_pgsql = {
 	.now_us = pg_now_us,
 	.listen = pg_listen,
 	.poke = pg_poke,
+	.say = pg_say,
 	.lock_schema = pg_lock_schema,
 	.exec = pg_exec,
 	.has_table = pg_has_table,

@@ -84,6 +84,17 @@ void meta_on_back(struct meta_store *m, void (*fn)(void *arg), void *arg)
 		feed_bell_on_back(&s->bell, fn, arg);
 }
 
+void meta_say(struct meta_store *m, const char *word)
+{
+	if (m->central->drv->say)
+		m->central->drv->say(m->central->db, word);
+}
+
+void meta_on_word(struct meta_store *m, void (*fn)(void *arg, const char *word), void *arg)
+{
+	feed_bell_on_word(&m->central->bell, fn, arg);
+}
+
 void meta_on_move(struct meta_store *m, void (*fn)(void *arg, unsigned shard), void *arg)
 {
 	pthread_rwlock_wrlock(&m->lock);

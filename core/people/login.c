@@ -2,13 +2,14 @@
  *
  * The defender is asked before anything is read and told after the secret was tried, each time under its mutex; between
  * the two any number of tries may run, at most as many as the login pool has threads, so by so many a limit can be
- * overshot.
+ * overshot. What it is told here, it is told at every gateway (guess.h); where that is lost, each counts by itself.
  */
 #include "core/people/login.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #include "core/base/hash.h"
 #include "core/base/log.h"
 #include "core/people/credcache.h"
+#include "core/people/guess.h"
 #include "core/people/password.h"
 #include "policy/defender.h"
 
@@ -77,16 +79,52 @@ static unsigned ask_defender(struct people *p, const struct people_ask *ask)
 	return wait_s;
 }
 
-static void tell_defender(struct people *p, const struct people_ask *ask, bool right)
+/* false: nothing has come of it. */
+static bool count_guess(struct people *p, const struct guess *g, uint64_t now_s, unsigned *ret_forgotten)
 {
-	uint64_t now_s = ask->now_ns / GH_S_NS;
+	bool counts = true;
 
 	pthread_mutex_lock(&p->defender_lock);
-	if (right)
-		defender_succeeded(p->defender, now_s, ask->tenant, ask->user_key, ask->prefix);
-	else
-		defender_failed(p->defender, now_s, ask->tenant, ask->user_key, ask->prefix);
+	switch (g->what) {
+	case GUESS_WRONG:
+		defender_failed(p->defender, now_s, g->tenant, g->user, g->prefix);
+		break;
+	case GUESS_RIGHT:
+		counts = defender_succeeded(p->defender, now_s, g->tenant, g->user, g->prefix);
+		break;
+	case GUESS_PARDON:
+		*ret_forgotten = defender_clear(p->defender, g->tenant, g->all ? NULL : g->user, 0);
+		break;
+	}
 	pthread_mutex_unlock(&p->defender_lock);
+	return counts;
+}
+
+static void tell_others(struct people *p, const struct guess *g)
+{
+	char word[META_WORD_MAX + 1];
+
+	if (guess_write(word, g))
+		meta_say(p->meta, word);
+}
+
+static void tell_defender(struct people *p, const struct people_ask *ask, bool right)
+{
+	struct guess g = { .what = right ? GUESS_RIGHT : GUESS_WRONG, .tenant = ask->tenant, .prefix = ask->prefix };
+
+	snprintf(g.user, sizeof(g.user), "%s", ask->user_key);
+	if (count_guess(p, &g, ask->now_ns / GH_S_NS, NULL))
+		tell_others(p, &g);
+}
+
+void people_heard(void *arg, const char *word)
+{
+	struct people *p = arg;
+	struct guess g;
+	unsigned forgotten;
+
+	if (guess_read(word, &g))
+		(void)count_guess(p, &g, gh_mono_ns() / GH_S_NS, &forgotten);
 }
 
 static enum gh_status enter(const struct people_ask *ask)
@@ -358,10 +396,11 @@ void people_drop_all(struct people *p)
 
 unsigned people_forgive(struct people *p, uint64_t tenant, const char *user_key)
 {
-	unsigned forgotten;
+	struct guess g = { .what = GUESS_PARDON, .tenant = tenant, .all = !user_key };
+	unsigned forgotten = 0;
 
-	pthread_mutex_lock(&p->defender_lock);
-	forgotten = defender_clear(p->defender, tenant, user_key, 0);
-	pthread_mutex_unlock(&p->defender_lock);
+	snprintf(g.user, sizeof(g.user), "%s", user_key ? user_key : "");
+	(void)count_guess(p, &g, 0, &forgotten);
+	tell_others(p, &g);
 	return forgotten;
 }

@@ -71,6 +71,8 @@ struct people_answer {
 /* meta is borrowed. GH_NOMEM. */
 GH_MUST_CHECK enum gh_status people_new(struct meta_store *meta, const struct people_config *cfg, struct people **ret);
 void people_free(struct people **p);
+/* For meta_on_word, with struct people: what other gateways tell of guesses. */
+void people_heard(void *p, const char *word);
 /* From now on what was verified is told as facts, under that key (PEOPLE_SECRET_BYTES). At the start. */
 void people_share(struct people *p, const unsigned char *secret);
 

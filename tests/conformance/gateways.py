@@ -25,11 +25,15 @@ LOCK = ('<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><wr
 
 def soon(condition, what, within=SECOND):
     took = gatelib.until(condition, within * gh.EASE)
-    return t.ok(took is not None, what, '(not within %.1f s)' % within)
+    return t.ok(took is not None, what, '(not within %.1f s%s)' % (within, getattr(condition, 'last', '')))
 
 
 def status(s, method, path, want, **kw):
-    return lambda: s.http(method, path, **kw).status == want
+    def asked():
+        got = s.http(method, path, **kw).status
+        asked.last = '; %d last' % got
+        return got == want
+    return asked
 
 
 def body(s, path, want, **kw):
@@ -201,6 +205,27 @@ def people(g, a, b):
     soon(ended, 'a session that the old password opened is ended, though it idles')
     a.cli('user', 'remove', who)
     soon(status(b, 'PROPFIND', '/dav/', 401, user=who, password='another horse 7'), 'a removed user is out')
+
+
+def guesses(a, b):
+    """Who guesses at both is counted once."""
+    who = a.user('acme/guessed')
+
+    def guess(s, password='wrong'):
+        return s.client(who, password).request('PROPFIND', '/dav/', {'Depth': '0'}).status
+
+    soon(lambda: guess(b, gh.PASSWORD) != 401, 'the other gateway knows whom it is about')
+    t.eq([guess(s) for s in (a, b) * 5], [401] * 10, 'ten guesses, five at each')
+    soon(lambda: guess(a) == 429, 'the next waits at one')
+    soon(lambda: guess(b) == 429, 'and at the other')
+    a.cli('defender', 'clear', 'acme', 'guessed')
+    soon(lambda: guess(b) == 401, 'a pardon at one is one at the other')
+    for _ in range(8):
+        guess(b)
+    time.sleep(0.3)
+    t.among(guess(a, gh.PASSWORD), (200, 207, 404), 'who knows it after all')  # b has it in memory, and asks nobody
+    time.sleep(0.3)
+    t.eq([guess(b) for _ in range(8)], [401] * 8, 'begins a new count, at both')
 
 
 def house(a, b):
@@ -508,6 +533,7 @@ def main():
         conditions(a, b)
         locks(a, b)
         people(g, a, b)
+        guesses(a, b)
         house(a, b)
         read_then_decided(a, b)
         last_bytes(a, b)

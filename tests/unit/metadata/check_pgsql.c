@@ -1,48 +1,11 @@
 /* The PostgreSQL driver: the store's other tests all over again on a server of its own, and what only a server can do: go
- * away, come back, make others wait, have several writers. One private cluster for all of it (tests/lib/pgcluster.sh). */
+ * away, come back, make others wait, pass on words. Round trips and groups: check_pgsql_trips.c. */
 #include <errno.h>
-#include <libgen.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
-#include <sys/wait.h>
 
-#include "backends/metadata/store.h"
-#include "core/base/metrics.h"
-#include "tests/unit/metadata/help.h"
-
-static char cluster[64], programs[512];
-static struct fix f;
-
-static void setup(void)
-{
-	fix_new(&f);
-}
-
-static void teardown(void)
-{
-	fix_free(&f);
-}
-
-/* "start" prints the conninfo, which becomes everybody's. Gives the script's exit status. */
-static int cluster_do(const char *verb, const char *setting)
-{
-	const char *src = getenv("srcdir");
-	char cmd[1024], line[256] = "";
-	FILE *p;
-	int status;
-
-	snprintf(cmd, sizeof(cmd), "%s/tests/lib/pgcluster.sh %s %s %s", src ? src : ".", verb, cluster, setting);
-	p = popen(cmd, "r");
-	if (!p)
-		return 1;
-	if (fgets(line, sizeof(line), p)) {
-		line[strcspn(line, "\n")] = '\0';
-		setenv("GATEHOUSE_TEST_POSTGRESQL", line, 1);
-	}
-	status = pclose(p);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-}
+#include "tests/unit/metadata/help_cluster.h"
 
 /* ---- the same tests ---- */
 
@@ -239,21 +202,6 @@ END_TEST
 
 /* ---- a server that goes away ---- */
 
-static enum gh_status put_one(const char *name)
-{
-	struct meta_step s[3];
-	struct meta_batch b = put_batch(s, ROOT, name, 10);
-
-	return meta_commit(f.m, &f.call, &b);
-}
-
-static enum gh_status look_one(void)
-{
-	struct meta_tenant *t;
-
-	return meta_tenant_by_name(f.m, &f.call, "acme", &t);
-}
-
 START_TEST(connections_that_the_server_dropped_meanwhile_are_not_noticed)
 {
 	OK(look_one());
@@ -302,12 +250,6 @@ START_TEST(a_server_that_is_down_is_a_failure_and_one_that_is_back_is_used_withi
 	SOUND(&f);
 }
 END_TEST
-
-static enum gh_status agrees(void *arg)
-{
-	(void)arg;
-	return GH_OK;
-}
 
 /* Every process of the cluster that a gateway has to do with. */
 static unsigned servers(pid_t *pids, unsigned max)
@@ -432,17 +374,75 @@ START_TEST(looks_at_a_server_that_stands_still_go_the_long_way)
 }
 END_TEST
 
-/* ---- waiting ---- */
+/* ---- words ---- */
 
-static PGconn *hold(const char *sql)
+struct ear {
+	pthread_mutex_t lock;
+	unsigned count;
+	char last[META_WORD_MAX + 1];
+};
+
+static void hear(void *arg, const char *word)
 {
-	PGconn *h = PQconnectdb(f.conninfo);
-	PGresult *r = PQexec(h, sql);
+	struct ear *e = arg;
 
-	ck_assert_msg(PQresultStatus(r) == PGRES_COMMAND_OK, "%s", PQerrorMessage(h));
-	PQclear(r);
-	return h;
+	pthread_mutex_lock(&e->lock);
+	e->count++;
+	snprintf(e->last, sizeof(e->last), "%s", word);
+	pthread_mutex_unlock(&e->lock);
 }
+
+static unsigned heard(struct ear *e)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&e->lock);
+	n = e->count;
+	pthread_mutex_unlock(&e->lock);
+	return n;
+}
+
+/* Both listen only after a moment, so the first words may be lost. */
+START_TEST(what_one_says_the_others_hear_and_not_itself)
+{
+	struct ear own = { .lock = PTHREAD_MUTEX_INITIALIZER }, other = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct meta_config cfg = { .conninfo = f.conninfo };
+	const uint64_t end = gh_mono_ns() + 10 * GH_S_NS;
+	char longest[META_WORD_MAX + 1], err[DB_ERR_MAX];
+	struct meta_store *m;
+	unsigned before;
+
+	OK(meta_open(&cfg, &m, err));
+	meta_on_word(f.m, hear, &own);
+	meta_on_word(m, hear, &other);
+	while (!heard(&other) && gh_mono_ns() < end) {
+		meta_say(f.m, "are you there");
+		usleep(20000);
+	}
+	ck_assert_uint_gt(heard(&other), 0);
+	usleep(300000);
+	before = heard(&other);
+	for (unsigned i = 0; i < 10; i++)
+		meta_say(f.m, "the same"); /* each counts */
+	while (heard(&other) < before + 10 && gh_mono_ns() < end)
+		usleep(10000);
+	ck_assert_uint_eq(heard(&other), before + 10);
+	memset(longest, 'z', META_WORD_MAX);
+	longest[META_WORD_MAX] = '\0';
+	meta_say(f.m, longest);
+	while (heard(&other) < before + 11 && gh_mono_ns() < end)
+		usleep(10000);
+	meta_on_word(m, NULL, NULL);
+	ck_assert_str_eq(other.last, longest);
+	for (unsigned i = 0; i < 10000; i++)
+		meta_say(f.m, "too many at once are not all heard");
+	meta_on_word(f.m, NULL, NULL);
+	ck_assert_uint_eq(own.count, 0);
+	meta_close(&m);
+}
+END_TEST
+
+/* ---- waiting ---- */
 
 START_TEST(a_read_that_has_to_wait_gives_up_at_its_deadline_and_the_next_one_is_well)
 {
@@ -521,328 +521,15 @@ START_TEST(a_first_write_that_others_lock_out_is_refused_and_no_outcome_is_in_do
 }
 END_TEST
 
-/* ---- round trips ---- */
-
-static int64_t trips_since(int64_t before)
-{
-	return gh_metric_get(GH_M_DB_ROUND_TRIPS, 0) - before;
-}
-
-START_TEST(an_operation_is_one_round_trip)
-{
-	struct gh_component comp[3] = { { .key = "d", .key_len = 1 }, { .key = "e", .key_len = 1 }, { .key = "f", .key_len = 1 } };
-	uint64_t d = folder_make(&f, ROOT, "d"), e = folder_make(&f, d, "e"), seen;
-	struct meta_node *nodes;
-	struct meta_page page;
-	struct meta_lock *locks;
-	struct meta_step s[3];
-	struct meta_batch b;
-	unsigned n;
-	int64_t before;
-
-	OK(look_one()); /* the connection, and its clock */
-	before = trips_since(0);
-	b = put_batch(s, e, "f", 10);
-	OK(meta_commit(f.m, &f.call, &b));
-	ck_assert_int_eq(trips_since(before), 1);
-	IS(GH_STALE, meta_commit(f.m, &f.call, (b = put_batch(s, e, "f", 10), &b)));
-	ck_assert_int_eq(trips_since(before), 2);
-	OK(meta_resolve(f.m, &f.call, TENANT, ROOT, comp, 3, &nodes, &n));
-	ck_assert_uint_eq(n, 3);
-	ck_assert_int_eq(trips_since(before), 3);
-	OK(meta_list(f.m, &f.call, TENANT, e, "", 100, &page));
-	ck_assert_int_eq(trips_since(before), 4);
-	OK(meta_locks(f.m, &f.call, TENANT, &locks, &n, &seen));
-	ck_assert_int_eq(trips_since(before), 5);
-	b = put_batch(s, e, "g", 10);
-	b.before = agrees; /* its content is durable before it sets out */
-	OK(meta_commit(f.m, &f.call, &b));
-	ck_assert_int_eq(trips_since(before), 6);
-}
-END_TEST
-
-START_TEST(a_question_of_several_statements_is_one_round_trip)
-{
-	uint64_t group = 40, bytes, files;
-	struct meta_user u = { .id = 41, .name = "ann", .key = "ann", .password_hash = "", .groups = &group, .group_count = 1 }, *ann;
-	struct meta_group g = { .id = group, .name = "staff" };
-	struct meta_step s[3] = { { .kind = META_USER_PUT, .user = &u }, { .kind = META_GROUP_PUT, .group = &g },
-				  { .kind = META_MEMBER_ADD, .user = &u, .group = &g } };
-	struct meta_rights *rights;
-	int64_t before;
-
-	OK(run_steps(&f, s, 3));
-	file_make(&f, ROOT, "a", 10);
-	OK(look_one()); /* the connection, and its clock */
-	before = trips_since(0);
-	OK(meta_rights_load(f.m, &f.call, TENANT, &rights));
-	ck_assert_int_eq(trips_since(before), 1);
-	ck_assert_uint_eq(rights->user_count, 1);
-	ck_assert_uint_eq(rights->users[0].groups[0], group);
-	OK(meta_user_by_name(f.m, &f.call, TENANT, "ann", &ann));
-	ck_assert_int_eq(trips_since(before), 2);
-	ck_assert_uint_eq(ann->group_count, 1);
-	ck_assert_uint_eq(ann->groups[0], group);
-	IS(GH_NOTFOUND, meta_user_by_name(f.m, &f.call, TENANT, "bob", &ann));
-	OK(meta_user_by_name(f.m, &f.call, TENANT, "ann", &ann)); /* what was asked for in vain is not taken for an answer */
-	ck_assert_uint_eq(ann->group_count, 1);
-	ck_assert_int_eq(trips_since(before), 4);
-	OK(meta_usage(f.m, &f.call, TENANT, &bytes, &files));
-	ck_assert_int_eq(trips_since(before), 5);
-	ck_assert_uint_eq(bytes, 10);
-	IS(GH_NOTFOUND, meta_usage(f.m, &f.call, TENANT + 1, &bytes, &files));
-}
-END_TEST
-
-/* Nobody has noticed yet that the connection is lost when several statements are sent on it at once. */
-START_TEST(a_question_of_several_statements_survives_a_connection_that_was_dropped)
-{
-	struct meta_rights *rights;
-
-	OK(meta_rights_load(f.m, &f.call, TENANT, &rights));
-	pg_run(pg_conninfo(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()");
-	OK(meta_rights_load(f.m, &f.call, TENANT, &rights));
-	ck_assert_uint_eq(rights->rights_epoch, 1);
-}
-END_TEST
-
-#define SENT 48
-
-static void count_landed(void *arg, enum gh_status st)
-{
-	__atomic_add_fetch((unsigned *)arg, st == GH_OK, __ATOMIC_RELAXED);
-}
-
-/* A table that is locked keeps the first of them waiting; the others gather. */
-START_TEST(a_group_is_one_round_trip_however_many_it_has)
-{
-	struct meta_step steps[SENT][3];
-	struct meta_batch b[SENT];
-	unsigned landed = 0;
-	int64_t before;
-	PGconn *h;
-
-	OK(put_one("first"));
-	h = hold("BEGIN; LOCK TABLE node IN ACCESS EXCLUSIVE MODE");
-	before = trips_since(0);
-	for (unsigned i = 0; i < SENT; i++) {
-		b[i] = put_batch(steps[i], ROOT, gh_printf(f.a, "n%u", i), 10);
-		meta_commit_later(f.m, &f.call, &b[i], count_landed, &landed);
-	}
-	PQfinish(h);
-	meta_quiet(f.m);
-	ck_assert_uint_eq(landed, SENT);
-	ck_assert_int_lt(trips_since(before), SENT / 4);
-	SOUND(&f);
-}
-END_TEST
-
-/* ---- groups ---- */
-
-struct sent {
-	struct meta_step steps[3];
-	struct meta_batch b;
-	enum gh_status st;
-};
-
-static void note_landed(void *arg, enum gh_status st)
-{
-	((struct sent *)arg)->st = st;
-}
-
-static void send_all(struct sent *g, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		meta_commit_later(f.m, &f.call, &g[i].b, note_landed, &g[i]);
-}
-
-/* Of one transaction: behind another, which a locked table holds up. How many round trips both were. */
-static int64_t send_as_group(struct sent *g, unsigned n)
-{
-	PGconn *h = hold("BEGIN; LOCK TABLE node IN ACCESS EXCLUSIVE MODE");
-	const int64_t before = trips_since(0);
-	struct sent first = { .b = put_batch(first.steps, ROOT, gh_printf(f.a, "first%llu", (unsigned long long)g->b.op), 1) };
-	PGresult *r;
-	bool waits;
-
-	send_all(&first, 1);
-	do {
-		r = PQexec(h, "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'node'::regclass");
-		waits = PQntuples(r) == 1;
-		PQclear(r);
-	} while (!waits);
-	send_all(g, n);
-	PQfinish(h);
-	meta_quiet(f.m);
-	OK(first.st);
-	return trips_since(before);
-}
-
-START_TEST(whose_guards_do_not_hold_sinks_alone_in_the_one_round_trip_of_its_group)
-{
-	struct sent g[4] = { 0 };
-
-	OK(put_one("taken"));
-	for (unsigned i = 0; i < 4; i++)
-		g[i].b = put_batch(g[i].steps, ROOT, i == 1 ? "taken" : gh_printf(f.a, "n%u", i), 10);
-	ck_assert_int_eq(send_as_group(g, 4), 2);
-	for (unsigned i = 0; i < 4; i++)
-		IS(i == 1 ? GH_STALE : GH_OK, g[i].st);
-	ck_assert(!node_read(&f, g[1].steps[0].node.id));
-	SOUND(&f);
-}
-END_TEST
-
-/* Twice the same batch: once one whose guards would hold again, once one whose would not. */
-START_TEST(what_was_done_before_is_not_done_again_in_a_group)
-{
-	const uint64_t d = folder_make(&f, ROOT, "d"), e = folder_make(&f, ROOT, "e");
-	struct sent g[5] = { 0 };
-
-	for (unsigned i = 0; i < 2; i++) {
-		g[i].steps[0] = (struct meta_step){ .kind = META_NODE_TOUCH, .node.id = i ? e : d };
-		g[i].b = batch_new(g[i].steps, 1);
-	}
-	g[1].b.slot_count = 1;
-	g[1].b.slots[0] = (struct meta_slot){ ROOT, "e", e, 1 };
-	for (unsigned i = 2; i < 5; i++)
-		g[i].b = put_batch(g[i].steps, ROOT, gh_printf(f.a, "n%u", i), 10);
-	OK(meta_commit(f.m, &f.call, &g[0].b));
-	OK(meta_commit(f.m, &f.call, &g[1].b));
-	ck_assert_uint_eq(node_read(&f, e)->rev, 2);
-	for (unsigned first = 0; first < 2; first++) {
-		send_as_group(g + first, first ? 1 : 5);
-		for (unsigned i = 0; i < 5; i++) {
-			OK(g[i].st);
-			ck_assert_int_eq(g[i].b.done_before, i < 2);
-		}
-	}
-	ck_assert_uint_eq(node_read(&f, d)->rev, 2);
-	ck_assert_uint_eq(node_read(&f, e)->rev, 2);
-	SOUND(&f);
-}
-END_TEST
-
-START_TEST(a_step_that_cannot_be_done_sinks_its_own_batch_alone)
-{
-	struct sent g[4] = { 0 };
-
-	for (unsigned i = 0; i < 4; i++)
-		g[i].b = put_batch(g[i].steps, ROOT, gh_printf(f.a, "n%u", i), 10);
-	g[2].steps[2].kind = META_BLOB_REF; /* of one that is not there */
-	send_as_group(g, 4);
-	for (unsigned i = 0; i < 4; i++)
-		IS(i == 2 ? GH_STALE : GH_OK, g[i].st);
-	ck_assert(!node_read(&f, g[2].steps[0].node.id));
-	SOUND(&f);
-}
-END_TEST
-
-/* How many rows the planner believes in; below zero: nobody has looked. */
-static long believed_rows(void)
-{
-	PGconn *h = PQconnectdb(f.conninfo);
-	PGresult *r = PQexec(h, "SELECT reltuples::bigint FROM pg_class WHERE oid = 'node'::regclass");
-	long n = strtol(PQgetvalue(r, 0, 0), NULL, 10);
-
-	PQclear(r);
-	PQfinish(h);
-	return n;
-}
-
-START_TEST(the_planner_knows_of_a_folder_that_was_just_filled)
-{
-	ck_assert_int_lt(believed_rows(), 10);
-	for (unsigned i = 0; i < 300; i++)
-		OK(put_one(gh_printf(f.a, "n%u", i)));
-	meta_quiet(f.m);
-	ck_assert_int_gt(believed_rows(), 50);
-}
-END_TEST
-
-/* ---- several writers ---- */
-
-#define GATEWAYS 3
-#define NAMES 150
-
-struct gateway {
-	pthread_t thread;
-	unsigned number, done, stale, other;
-};
-
-/* The same names in the same folder, as a store of its own. */
-static void *run_gateway(void *arg)
-{
-	struct gateway *g = arg;
-	struct gh_arena *a = gh_arena_new(1u << 20);
-	struct meta_call call = { .arena = a, .op = "gateway" };
-	struct meta_config cfg = { .conninfo = f.conninfo };
-	struct meta_store *m = NULL;
-	char err[DB_ERR_MAX];
-
-	g->other += meta_open(&cfg, &m, err) != GH_OK;
-	for (unsigned i = 0; m && i < NAMES; i++) {
-		struct meta_step s[3];
-		char name[16];
-		struct meta_batch b;
-		enum gh_status st;
-
-		snprintf(name, sizeof(name), "n%03u", (i * 7) % NAMES);
-		b = put_batch(s, ROOT, name, 10);
-		b.op = s[0].node.id + 5; /* made in one process: the numbers are unique */
-		st = meta_commit(m, &call, &b);
-		g->done += st == GH_OK;
-		g->stale += st == GH_STALE;
-		g->other += st != GH_OK && st != GH_STALE;
-		if (i % 50 == 49) /* jobs shut all others out for a moment */
-			g->other += meta_events_fold(m, &call, 0) != GH_OK;
-		gh_arena_reset(a);
-	}
-	meta_close(&m);
-	gh_arena_free(&a);
-	return NULL;
-}
-
-START_TEST(each_name_is_won_by_one_of_several_gateways)
-{
-	struct gateway g[GATEWAYS] = { 0 };
-	uint64_t bytes, files;
-	unsigned done = 0;
-
-	for (unsigned i = 0; i < GATEWAYS; i++)
-		ck_assert_int_eq(pthread_create(&g[i].thread, NULL, run_gateway, &g[i]), 0);
-	for (unsigned i = 0; i < GATEWAYS; i++) {
-		pthread_join(g[i].thread, NULL);
-		ck_assert_uint_eq(g[i].other, 0);
-		ck_assert_uint_eq(g[i].done + g[i].stale, NAMES);
-		done += g[i].done;
-	}
-	ck_assert_uint_eq(done, NAMES);
-	OK(meta_usage(f.m, &f.call, TENANT, &bytes, &files));
-	ck_assert_uint_eq(files, NAMES);
-	SOUND(&f);
-}
-END_TEST
-
 int main(int argc, char **argv)
 {
 	Suite *s = suite_create("metadata on PostgreSQL");
 	TCase *t = tcase_create("pgsql"), *others = tcase_create("the same");
-	int status;
-	char cmd[96];
+	int status = cluster_begin(argv[0]);
 
 	(void)argc;
-	snprintf(programs, sizeof(programs), "%s", dirname(argv[0]));
-	/* Not below TMPDIR: its name would make a socket's path too long. */
-	snprintf(cluster, sizeof(cluster), "/tmp/gh-pg-XXXXXX");
-	if (!mkdtemp(cluster))
-		return 1;
-	status = cluster_do("start", "");
-	if (status) {
-		fprintf(stderr, status == 77 ? "SKIP: PostgreSQL's server is not installed\n" : "the cluster does not start\n");
-		rmdir(cluster);
+	if (status)
 		return status;
-	}
 	tcase_set_timeout(others, 600);
 	tcase_add_loop_test(others, what_holds_in_a_file_holds_on_a_server, 0, sizeof(same) / sizeof(same[0]));
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -855,27 +542,16 @@ int main(int argc, char **argv)
 	tcase_add_test(t, of_several_hosts_the_one_that_can_be_written_to_is_taken);
 	tcase_add_test(t, a_server_that_stands_still_is_a_failure_in_time_and_well_when_it_goes_on);
 	tcase_add_test(t, looks_at_a_server_that_stands_still_go_the_long_way);
+	tcase_add_test(t, what_one_says_the_others_hear_and_not_itself);
 	tcase_add_test(t, connections_that_the_server_dropped_meanwhile_are_not_noticed);
 	tcase_add_test(t, a_server_that_is_down_is_a_failure_and_one_that_is_back_is_used_within_two_seconds);
 	tcase_add_test(t, a_read_that_has_to_wait_gives_up_at_its_deadline_and_the_next_one_is_well);
 	tcase_add_test(t, the_check_may_take_longer_than_other_statements);
 	tcase_add_test(t, a_write_that_others_lock_out_is_refused_after_the_lock_timeout);
 	tcase_add_test(t, a_first_write_that_others_lock_out_is_refused_and_no_outcome_is_in_doubt);
-	tcase_add_test(t, an_operation_is_one_round_trip);
-	tcase_add_test(t, a_question_of_several_statements_is_one_round_trip);
-	tcase_add_test(t, a_question_of_several_statements_survives_a_connection_that_was_dropped);
-	tcase_add_test(t, a_group_is_one_round_trip_however_many_it_has);
-	tcase_add_test(t, whose_guards_do_not_hold_sinks_alone_in_the_one_round_trip_of_its_group);
-	tcase_add_test(t, what_was_done_before_is_not_done_again_in_a_group);
-	tcase_add_test(t, a_step_that_cannot_be_done_sinks_its_own_batch_alone);
-	tcase_add_test(t, the_planner_knows_of_a_folder_that_was_just_filled);
-	tcase_add_test(t, each_name_is_won_by_one_of_several_gateways);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, others);
 	status = run_suite(s);
-	(void)cluster_do("stop", "");
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", cluster);
-	if (system(cmd))
-		fprintf(stderr, "left behind: %s\n", cluster);
+	cluster_end();
 	return status;
 }
