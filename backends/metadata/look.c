@@ -87,7 +87,17 @@ static enum gh_status ask(struct shard_store *m, struct db_look **looks, unsigne
 	return st;
 }
 
-static enum gh_status look_at(struct shard_store *m, struct meta_look *group)
+/* The group on its way is back: who comes now waits for nobody. */
+static void landed(struct look_queue *q, enum gh_status st)
+{
+	pthread_mutex_lock(&q->lock);
+	q->since_ns = 0;
+	if (st != GH_OK)
+		q->rest_until_ns = gh_mono_ns() + LOOK_REST_NS;
+	pthread_mutex_unlock(&q->lock);
+}
+
+static void look_at(struct shard_store *m, struct meta_look *group)
 {
 	struct asked asked[LOOK_GROUP];
 	struct db_look *looks[LOOK_GROUP];
@@ -106,13 +116,13 @@ static enum gh_status look_at(struct shard_store *m, struct meta_look *group)
 		count++;
 	}
 	st = count ? ask(m, looks, count) : GH_OK;
+	landed(&m->looks, st);
 	for (struct meta_look *l = group, *next; l; l = next) {
 		next = l->next;
 		if (l->status == GH_OK)
 			l->status = st == GH_OK && gh_arena_overflowed(l->arena) ? GH_NOMEM : st;
 		l->done(l); /* it is not ours any more */
 	}
-	return st;
 }
 
 /* ---- the thread ---- */
@@ -149,15 +159,10 @@ static void *look_main(void *arg)
 	pthread_setname_np(pthread_self(), "look");
 	pthread_mutex_lock(&q->lock);
 	while ((group = gather(q))) {
-		enum gh_status st;
-
 		q->since_ns = gh_mono_ns();
 		pthread_mutex_unlock(&q->lock);
-		st = look_at(m, group);
+		look_at(m, group);
 		pthread_mutex_lock(&q->lock);
-		q->since_ns = 0;
-		if (st != GH_OK)
-			q->rest_until_ns = gh_mono_ns() + LOOK_REST_NS;
 	}
 	pthread_mutex_unlock(&q->lock);
 	return NULL;

@@ -20,7 +20,7 @@
 
 #define LOOK_GROUP 32u
 #define LOOK_WAITING_MAX 128u
-#define LOOK_PATIENCE_NS (2 * GH_MS_NS)
+#define LOOK_PATIENCE_NS (5 * GH_MS_NS)
 #define LOOK_DEADLINE_NS GH_S_NS /* of a group that was sent; what is in it goes the long way then */
 #define LOOK_REST_NS GH_S_NS     /* after one that failed */
 

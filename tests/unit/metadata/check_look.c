@@ -87,11 +87,11 @@ END_TEST
 
 struct runner {
 	pthread_t thread;
-	unsigned number, wrong, taken;
+	unsigned number, wrong;
 };
 
-/* Each asks for its own names, every fifth for one that is not there. What is not taken is asked for the long way, as a loop
- * would have it done. */
+/* Each asks for its own names, every fifth for one that is not there; again and again, where it is not taken since others are
+ * out for long. */
 static void *run_many(void *arg)
 {
 	struct runner *r = arg;
@@ -104,12 +104,11 @@ static void *run_many(void *arg)
 
 		snprintf(name, sizeof(name), i % 5 ? "t%u" : "none%u", r->number);
 		c[1] = comp(name);
-		if (look(&k, a, c, 2)) {
-			r->taken++;
-			r->wrong += k.look.status != GH_OK || k.look.found != (i % 5 ? 2 : 1);
-			if (k.look.status == GH_OK && k.look.found == 2)
-				r->wrong += k.look.nodes[1].size != 100 + r->number || strcmp(k.look.nodes[1].name, name);
-		}
+		while (!look(&k, a, c, 2))
+			usleep(100);
+		r->wrong += k.look.status != GH_OK || k.look.found != (i % 5 ? 2 : 1);
+		if (k.look.status == GH_OK && k.look.found == 2)
+			r->wrong += k.look.nodes[1].size != 100 + r->number || strcmp(k.look.nodes[1].name, name);
 		gh_arena_reset(a);
 	}
 	gh_arena_free(&a);
@@ -120,7 +119,6 @@ START_TEST(many_look_at_once_and_each_gets_its_own)
 {
 	const uint64_t d = folder_make(&f, ROOT, "d");
 	struct runner r[THREADS] = { 0 };
-	unsigned taken = 0;
 
 	for (unsigned i = 0; i < THREADS; i++)
 		file_make(&f, d, gh_printf(f.a, "t%u", i), 100 + i);
@@ -131,9 +129,7 @@ START_TEST(many_look_at_once_and_each_gets_its_own)
 	for (unsigned i = 0; i < THREADS; i++) {
 		pthread_join(r[i].thread, NULL);
 		ck_assert_uint_eq(r[i].wrong, 0);
-		taken += r[i].taken;
 	}
-	ck_assert_uint_gt(taken, THREADS * EACH / 2);
 }
 END_TEST
 
@@ -148,7 +144,7 @@ START_TEST(an_arena_that_is_full_is_its_owners_trouble_alone)
 	(void)gh_alloc(small, 3000); /* it has overflowed */
 	ck_assert(look(&k, small, &c, 1));
 	IS(GH_NOMEM, k.look.status);
-	ck_assert(look(&k, f.a, &c, 1)); /* and nobody rests for that */
+	ck_assert(look(&k, f.a, &c, 1)); /* nobody rests for that */
 	OK(k.look.status);
 	gh_arena_free(&small);
 }
