@@ -465,7 +465,7 @@ static void none_is_found(void *arg, bool loss, const char *text)
 
 START_TEST(the_check_may_take_longer_than_other_statements)
 {
-	struct meta_config cfg = { .conninfo = f.conninfo, .statement_ms = 100 };
+	struct meta_config cfg = { .conninfo = f.conninfo, .statement_ms = 400 };
 	struct meta_call c = { .arena = f.a, .op = "fsck" };
 	char err[DB_ERR_MAX];
 	PGconn *h;
@@ -473,7 +473,7 @@ START_TEST(the_check_may_take_longer_than_other_statements)
 	meta_close(&f.m);
 	OK(meta_open(&cfg, &f.m, err));
 	h = hold("BEGIN; LOCK TABLE node IN ACCESS EXCLUSIVE MODE");
-	ck_assert_int_eq(PQsendQuery(h, "SELECT pg_sleep(1); COMMIT"), 1);
+	ck_assert_int_eq(PQsendQuery(h, "SELECT pg_sleep(3); COMMIT"), 1);
 	OK(meta_check(f.m, &c, none_is_found, NULL));
 	PQfinish(h);
 	OK(look_one()); /* and the connection is like others again */
