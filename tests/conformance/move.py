@@ -135,10 +135,10 @@ class Worker(threading.Thread):
         return longest
 
     def check(self, what):
-        there = {}
-        for name in self.want:
-            r = self.ask('GET', name, (200,))
-            there[name] = r.body
+        """What the other gateway wrote last may be seen here a moment later."""
+        there, end = {}, time.monotonic() + 2 * gh.SLOW
+        while there != self.want and time.monotonic() < end:
+            there = {name: self.ask('GET', name, (200,)).body for name in self.want}
         t.eq(there, self.want, '%s: what worker %d wrote is there' % (what, self.number))
         listed = self.ask('PROPFIND', '', (207,), headers={'Depth': '1'}).body.decode()
         t.eq(listed.count('<D:response>') or listed.count('response>') // 2, len(self.want) + 1, '%s: and nothing else' % what)
@@ -451,7 +451,7 @@ def main(parts, nodes=8000, ways=('east',)):
                 abandoned(pg, s, other)
             for db in ('gatehouse', 'east'):
                 pg.sql('ANALYZE', db)  # its statements join whole tables
-            status, out, err = s.run('fsck')
+            status, out, err = s.run('fsck', timeout=600)  # a look for each blob
             t.eq(status, 0, 'fsck finds nothing')
             if status:
                 print(out, err)
