@@ -1,6 +1,6 @@
 #!/bin/bash
 # suite: default
-# metadata: sqlite postgresql
+# metadata: sqlite postgresql pair
 # A working session with cadaver: folders, files, properties, locks, copies, moves, and everything read back.
 . "$(dirname "$0")/gh.sh"
 need cadaver curl

@@ -3,7 +3,7 @@
 # and passive.
 # suite: default
 # sanitizers: asan
-# metadata: sqlite postgresql:all
+# metadata: sqlite postgresql:all pair:all
 . "$(dirname "$0")/gh.sh"
 need curl cmp
 gh_start

@@ -2,7 +2,7 @@
 # lftp mirrors a tree up and down, with pipelined commands, resumes, renames and removes.
 # suite: default
 # sanitizers: asan
-# metadata: sqlite postgresql:all
+# metadata: sqlite postgresql:all pair:all
 . "$(dirname "$0")/gh.sh"
 need lftp diff cmp
 gh_start

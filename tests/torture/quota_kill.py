@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # suite: all
 # timeout: 600
-# metadata: sqlite postgresql:all
+# metadata: sqlite postgresql:all pair:all
 """A gateway that is killed again and again while eight clients fill a tenant: after each time everything acknowledged is
 there, counted, and within the limit; at the end what is left fits to the byte."""
 import os
