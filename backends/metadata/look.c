@@ -3,6 +3,8 @@
 
 #include "core/base/clock.h"
 
+#include <sched.h>
+
 /* ---- the way in ---- */
 
 static bool takes_any(const struct look_queue *q, uint64_t now_ns)
@@ -156,7 +158,10 @@ static void *look_main(void *arg)
 	struct look_queue *q = &m->looks;
 	struct meta_look *group;
 
+	const struct sched_param none = { 0 };
+
 	pthread_setname_np(pthread_self(), "look");
+	(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none); /* who wakes it has more to put in first */
 	pthread_mutex_lock(&q->lock);
 	while ((group = gather(q))) {
 		q->since_ns = gh_mono_ns();
