@@ -508,11 +508,13 @@ GH_MUST_CHECK enum gh_status meta_lease_drop(struct meta_store *m, struct meta_c
 /* Where an account stands: user 0 is the tenant as a whole. leased: the living leases but the asker's own. */
 struct meta_quota_books {
 	uint64_t used_bytes, used_files, leased_bytes, leased_files;
-	uint64_t month; /* transfer of that month */
+	uint64_t leased_sessions, leased_transfers; /* seats: nothing of them is used but by who leases them */
+	uint64_t holders;                           /* how many leases these are */
+	uint64_t month;                             /* transfer of that month */
 };
 struct meta_quota_grant {
 	uint64_t lease; /* the name it shall have; 0 = none, what was held is given back */
-	uint64_t bytes, files;
+	uint64_t bytes, files, sessions, transfers;
 	int64_t month; /* added to the month's transfer */
 };
 struct meta_quota_ask {

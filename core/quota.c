@@ -113,8 +113,11 @@ static struct quota_account *account_new(struct gh_core *c, struct tenant *t, ui
 	a->core = c;
 	a->tenant = t;
 	a->user = user;
+	atomic_store(&a->gateways, 1);
 	for (unsigned k = 0; k < QUOTA_KINDS; k++)
 		atomic_store(&a->limit[k], QUOTA_NONE);
+	for (unsigned i = 0; i < QUOTA_SEATS; i++)
+		seats_allow(&a->seats[i], SEATS_ANY);
 	pthread_mutex_init(&a->lock, NULL);
 	cond_init(&a->renewed);
 	return a;
@@ -157,17 +160,29 @@ static struct quota_account *account_make(struct gh_core *c, struct tenant *t, u
 
 /* ---- limits ---- */
 
+/* What was granted was so under the old one. Locked. */
+static void limit_enter(struct quota_account *a, enum quota_kind k, uint64_t limit)
+{
+	if (atomic_load(&a->limit[k]) == limit)
+		return;
+	atomic_store(&a->limit[k], limit);
+	if (k < QUOTA_STOCKS) {
+		a->stock[k].granted = 0;
+	} else if (k < QUOTA_STOCKS + QUOTA_SEATS) {
+		const bool shared = limit != QUOTA_NONE && meta_is_shared(a->core->meta);
+
+		seats_allow(&a->seats[k - QUOTA_STOCKS], shared ? 0 : limit);
+		atomic_store(&a->full_until_ns[k - QUOTA_STOCKS], 0);
+	}
+}
+
 static void limits_enter(struct quota_account *a, const struct quota_limits *l)
 {
 	pthread_mutex_lock(&a->lock);
-	for (unsigned k = 0; k < QUOTA_KINDS; k++) {
-		if (k < QUOTA_STOCKS && atomic_load(&a->limit[k]) != l->of[k])
-			a->stock[k].granted = 0; /* under the old one */
-		atomic_store(&a->limit[k], l->of[k]);
-	}
+	for (unsigned k = 0; k < QUOTA_KINDS; k++)
+		limit_enter(a, k, l->of[k]);
 	pthread_mutex_unlock(&a->lock);
-	if (!a->user)
-		fair_set_rate(a->core, a->tenant, l->of[QUOTA_BYTES_S] == QUOTA_NONE ? 0 : l->of[QUOTA_BYTES_S]);
+	quota_rate_enter(a);
 }
 
 enum gh_status quota_limits_set(struct gh_core *c, struct tenant *t, uint64_t user, const struct quota_limits *l)
@@ -484,8 +499,8 @@ struct quota_figures quota_figures(struct tenant *t, uint64_t user)
 	f.leased_files = n->granted > n->spent ? n->granted - n->spent : 0;
 	f.month_left = a->month == quota_month_now() ? a->month_left : 0;
 	pthread_mutex_unlock(&a->lock);
-	f.sessions = atomic_load(&a->sessions);
-	f.transfers = atomic_load(&a->transfers);
+	f.sessions = seats_taken(&a->seats[0]);
+	f.transfers = seats_taken(&a->seats[1]);
 	return f;
 }
 

@@ -15,12 +15,15 @@
  * in the trash until upkeep has emptied it. Folders, properties and locks count nothing. A user's account has what the
  * user's files hold, whoever wrote them: the owner is who made the file.
  *
+ * Sessions and transfers take seats (quota_seats.h). Where gateways share the store, seats and the division of rates
+ * rest on the same lease: what a loop has none of is asked for on a worker, before anything else is counted.
+ *
  * Exact: a batch that adds is committed only under a claim, a claim only under a lease that the batch names and the
  * store looks at. Setting a limit raises the tenant's rights epoch, so that no batch decided without it gets through.
  *
  * Threads: everything may be called from any thread. An account's numbers are under its mutex, held for a few
  * instructions, never over a call of the store; `renewing` says that somebody is at the store for it: claims wait for
- * that, on workers. Counters of sessions and transfers are atomic. Accounts live until the house closes.
+ * that, on workers. Seats are one atomic word each. Accounts live until the house closes.
  */
 #ifndef GH_CORE_QUOTA_H
 #define GH_CORE_QUOTA_H
@@ -66,9 +69,9 @@ void quota_stop(struct gh_core *c);  /* gives everything back that is not in use
 void quota_free(struct quota **q);   /* before the tenants: accounts name theirs */
 
 /* ---- sessions and requests ----
- * A session is an FTP login, or a request of HTTP while it runs. A request is one of
- * HTTP, or a command of FTP that asks the core. Counted from when a limit is set. On refusal: status, message,
- * retry_after_s of w. */
+ * A session is an FTP login, or a request of HTTP while it runs. A request is one of HTTP, or a command of FTP that asks
+ * the core. Counted from when a limit is set. On refusal: status, message, retry_after_s of w. Begin, and that of a
+ * transfer: GH_AGAIN on a loop that would have to ask the store. */
 GH_MUST_CHECK enum gh_status quota_session_begin(struct vfs_work *w, struct vfs_session *s);
 void quota_session_end(struct vfs_session *s);
 GH_MUST_CHECK enum gh_status quota_request(struct vfs_work *w, struct vfs_session *s);

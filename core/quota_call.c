@@ -5,7 +5,7 @@
  * and a gateway that does not hear (it is dead, or of a release before) has its lease end by itself.
  *
  * A call in vain (the others do use it) is not made again for a while, so a limit that is nearly reached holds no workers.
- * Called by quota_lease.c, on workers. Threads: all who fall short of one account wait for one call. */
+ * Called by quota_lease.c, on workers. Threads: all who fall short of one account wait for one call, for seats a few. */
 #include <time.h>
 
 #include "core/base/clock.h"
@@ -13,12 +13,15 @@
 #include "core/base/metrics.h"
 #include "core/quota_room.h"
 
-#define WAIT_MS 1000u /* the longest that an event may take */
 #define FIRST_PAUSE_MS 8u
-#define VAIN_MS 3000u
+/* For room, for seats. A seat comes and goes with every request, so that a call in vain says little of the next moment; who
+ * is refused one comes again by itself, and must not hold many workers until then. */
+static const uint64_t wait_ms[] = { 1000, 300 }; /* the first: the longest that an event may take */
+static const uint64_t vain_ms[] = { 3000, 500 };
+#define WAIT_FOR_SEATS 4u /* at once */
 
 /* The event is all of it. */
-static enum gh_status tell_others(struct quota_account *a, struct meta_call *call)
+enum gh_status quota_tell_others(struct quota_account *a, struct meta_call *call)
 {
 	struct meta_batch b = {
 		.tenant = a->tenant->id,
@@ -52,13 +55,14 @@ static void rest(struct quota_account *a, uint64_t ms)
 /* As long as the room is with others, and time is left. */
 static enum gh_status wait_for_it(struct quota_account *a, struct quota_take *t, struct meta_call *call)
 {
-	uint64_t until_ns = gh_mono_ns() + WAIT_MS * GH_MS_NS;
+	const bool seat = quota_takes_seat(t);
+	uint64_t until_ns = gh_mono_ns() + wait_ms[seat] * GH_MS_NS;
 	bool with_others = true;
 
 	if (call->deadline_ns && call->deadline_ns < until_ns)
 		until_ns = call->deadline_ns;
 	for (uint64_t pause_ms = FIRST_PAUSE_MS; with_others && gh_mono_ns() < until_ns; pause_ms *= 2) {
-		rest(a, pause_ms < WAIT_MS / 4 ? pause_ms : WAIT_MS / 4);
+		rest(a, pause_ms < wait_ms[seat] / 4 ? pause_ms : wait_ms[seat] / 4);
 		if (!quota_wait_at_rest(a))
 			return GH_BUSY;
 		if (quota_take_here(a, t))
@@ -70,7 +74,7 @@ static enum gh_status wait_for_it(struct quota_account *a, struct quota_take *t,
 			return GH_OK;
 	}
 	if (with_others)
-		a->vain_until_ns = gh_mono_ns() + VAIN_MS * GH_MS_NS;
+		a->vain_until_ns[seat] = gh_mono_ns() + vain_ms[seat] * GH_MS_NS;
 	return GH_QUOTA;
 }
 
@@ -78,19 +82,22 @@ enum gh_status quota_call_back(struct quota_account *a, struct quota_take *t, st
 {
 	enum gh_status st = GH_OK;
 
-	if (!meta_is_shared(a->core->meta) || gh_mono_ns() < a->vain_until_ns)
+	const bool seat = quota_takes_seat(t);
+	if (!meta_is_shared(a->core->meta) || gh_mono_ns() < a->vain_until_ns[seat] || (seat && a->waiting == WAIT_FOR_SEATS))
 		return GH_QUOTA;
 	const bool first = !a->calling;
+	a->waiting += seat;
 	if (first) {
 		a->calling = true;
 		pthread_mutex_unlock(&a->lock);
-		st = tell_others(a, call);
+		st = quota_tell_others(a, call);
 		pthread_mutex_lock(&a->lock);
 	}
 	if (st == GH_OK || st == GH_UNKNOWN)
 		st = wait_for_it(a, t, call);
 	else if (st == GH_STALE) /* the tenant is on its way to another shard */
 		st = GH_BUSY;
+	a->waiting -= seat;
 	if (first) {
 		a->calling = false;
 		gh_metric_add(GH_M_QUOTA_CALLS, st != GH_OK, 1);

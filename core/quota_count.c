@@ -1,5 +1,5 @@
-/* What is counted while it lasts (sessions, transfers), what is metered (requests, bytes a second, a month's
- * downloads), and the words of every refusal. See quota.h. */
+/* What is metered (requests, bytes a second, a month's downloads), and the words of every refusal. A second's worth is
+ * divided among the gateways that serve the account. See quota.h. */
 #include <stdio.h>
 #include <string.h>
 
@@ -85,75 +85,6 @@ enum gh_status quota_refuse(struct vfs_work *w, enum gh_status st, struct quota_
 	return st;
 }
 
-/* ---- sessions and transfers ---- */
-
-static bool count_up(_Atomic uint64_t *n, uint64_t limit)
-{
-	uint64_t now = atomic_load_explicit(n, memory_order_relaxed);
-
-	while (now < limit)
-		if (atomic_compare_exchange_weak(n, &now, now + 1))
-			return true;
-	return false;
-}
-
-static _Atomic uint64_t *counter(struct quota_account *a, enum quota_kind k)
-{
-	return k == QUOTA_SESSIONS ? &a->sessions : &a->transfers;
-}
-
-static void count_down(struct quota_slot *s, enum quota_kind k)
-{
-	for (unsigned i = 0; i < 2; i++)
-		if (s->of[i])
-			atomic_fetch_sub(counter(s->of[i], k), 1);
-	*s = (struct quota_slot){ { NULL } };
-}
-
-/* Counted in both accounts or in none. */
-static enum gh_status count_in(struct vfs_work *w, struct tenant *t, uint64_t user, enum quota_kind k,
-			       enum gh_status refusal, struct quota_slot *ret)
-{
-	const struct quota_slot s = quota_accounts(t, user);
-
-	*ret = (struct quota_slot){ { NULL } };
-	for (unsigned i = 0; i < 2; i++) {
-		if (!s.of[i])
-			continue;
-		if (!count_up(counter(s.of[i], k), atomic_load_explicit(&s.of[i]->limit[k], memory_order_relaxed))) {
-			count_down(ret, k);
-			return quota_refuse(w, refusal, s.of[i], k);
-		}
-		ret->of[i] = s.of[i];
-	}
-	return GH_OK;
-}
-
-enum gh_status quota_session_begin(struct vfs_work *w, struct vfs_session *s)
-{
-	if (!quota_limited(s->tenant))
-		return GH_OK;
-	return count_in(w, s->tenant, s->user, QUOTA_SESSIONS, GH_CROWDED, &s->counted);
-}
-
-void quota_session_end(struct vfs_session *s)
-{
-	quota_download_end(s);
-	count_down(&s->counted, QUOTA_SESSIONS);
-}
-
-enum gh_status quota_transfer_begin(struct vfs_work *w, struct quota_slot *slot)
-{
-	if (!quota_limited(w->tenant))
-		return GH_OK;
-	return count_in(w, w->tenant, w->caller.user, QUOTA_TRANSFERS, GH_PACED, slot);
-}
-
-void quota_transfer_end(struct quota_slot *slot)
-{
-	count_down(slot, QUOTA_TRANSFERS);
-}
-
 /* ---- rates ---- */
 
 static struct purse *rate_lock(struct quota_rate *r, const struct purse_rule *rule, uint64_t now_ns)
@@ -172,12 +103,27 @@ static void rate_unlock(struct quota_rate *r)
 	atomic_flag_clear_explicit(&r->lock, memory_order_release);
 }
 
+/* This gateway's; 0: no limit. */
+static uint64_t rate_of(const struct quota_account *a, enum quota_kind k)
+{
+	const uint64_t n = atomic_load_explicit(&a->limit[k], memory_order_relaxed),
+		       gateways = atomic_load_explicit(&a->gateways, memory_order_relaxed);
+
+	return n == QUOTA_NONE ? 0 : n > gateways ? n / gateways : 1;
+}
+
+void quota_rate_enter(struct quota_account *a)
+{
+	if (!a->user)
+		fair_set_rate(a->core, a->tenant, rate_of(a, QUOTA_BYTES_S));
+}
+
 /* A second's worth may come at once. */
 static struct purse_rule requests_rule(const struct quota_account *a)
 {
-	const uint64_t n = atomic_load_explicit(&a->limit[QUOTA_REQUESTS_S], memory_order_relaxed);
+	const uint64_t n = rate_of(a, QUOTA_REQUESTS_S);
 
-	return (struct purse_rule){ .per_s = n == QUOTA_NONE ? 0 : n, .burst = n };
+	return (struct purse_rule){ .per_s = n, .burst = n };
 }
 
 static bool request_taken(struct quota_account *a, uint64_t *ret_wait_ns)
@@ -235,9 +181,9 @@ struct quota_account *quota_rated(struct tenant *t, uint64_t user)
 /* A quarter of a second's worth. */
 static struct purse_rule bytes_rule(const struct quota_account *a)
 {
-	const uint64_t n = atomic_load_explicit(&a->limit[QUOTA_BYTES_S], memory_order_relaxed);
+	const uint64_t n = rate_of(a, QUOTA_BYTES_S);
 
-	return (struct purse_rule){ .per_s = n == QUOTA_NONE ? 0 : n, .burst = n / 4 ? n / 4 : 1 };
+	return (struct purse_rule){ .per_s = n, .burst = n / 4 ? n / 4 : 1 };
 }
 
 uint64_t quota_rate_offer(struct quota_account *a, uint64_t want, bool whole, unsigned *ret_wait_ms)

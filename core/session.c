@@ -102,11 +102,11 @@ static enum gh_status tenant_meant(struct vfs_work *w, const struct login_name *
 	return st == GH_NOTFOUND ? GH_OK : st;
 }
 
-/* A login of HTTP is a request of its own, each time. */
+/* A login of HTTP is a request of its own, each time: counted once, so behind what may have to ask the store. */
 static enum gh_status within_limits(struct vfs_work *w, struct vfs_session *s)
 {
-	const enum gh_status st = w->req.proto == VFS_FTP ? GH_OK : quota_request(w, s);
-	return st == GH_OK ? quota_session_begin(w, s) : st;
+	const enum gh_status st = quota_session_begin(w, s);
+	return st == GH_OK && w->req.proto != VFS_FTP ? quota_request(w, s) : st;
 }
 
 static enum gh_status welcome(struct vfs_work *w, struct tenant *t, const struct people_answer *who)

@@ -65,23 +65,43 @@ static enum gh_status month_used(struct db_conn *c, const struct meta_quota_ask 
 	return st == GH_END ? GH_OK : st;
 }
 
+/* What others hold, and how many they are. */
+static enum gh_status held_by_others(struct db_conn *c, const struct meta_quota_ask *a, int64_t now_us,
+				     struct meta_quota_books *ret)
+{
+	const uint64_t keys[] = { a->tenant, a->user, a->lease, (uint64_t)now_us };
+	uint64_t *const of[] = { &ret->leased_bytes, &ret->leased_files, &ret->leased_sessions, &ret->leased_transfers,
+				 &ret->holders };
+	struct db_stmt *s;
+	enum gh_status st = c->drv->prepare(c, SQL_QUOTA_OTHERS, &s);
+
+	if (st != GH_OK)
+		return st;
+	for (unsigned i = 0; i < 4; i++)
+		db_bind_u64(s, i + 1, keys[i]);
+	st = c->drv->step(s);
+	for (unsigned i = 0; st == GH_OK && i < 5; i++)
+		*of[i] = not_below_zero(db_i64(s, i));
+	c->drv->reset(s);
+	return st;
+}
+
 static enum gh_status read_books(struct db_conn *c, const struct meta_quota_ask *a, int64_t now_us,
 				 struct meta_quota_books *ret)
 {
-	const uint64_t keys[] = { a->tenant, a->user, a->lease, (uint64_t)now_us };
-	int64_t used[2] = { 0 }, others[2] = { 0 };
+	int64_t used[2] = { 0 };
+
+	*ret = (struct meta_quota_books){ 0 };
 	enum gh_status st = a->user ? used_by_user(c, a->tenant, a->user, used) : used_by_tenant(c, a->tenant, used);
 
 	if (st == GH_NOTFOUND && a->user)
 		st = GH_OK; /* nobody counts what this user owns: then it has no limit that rests on it */
 	if (st == GH_OK)
-		st = sums(c, SQL_QUOTA_OTHERS, keys, 4, others);
+		st = held_by_others(c, a, now_us, ret);
 	if (st == GH_OK)
 		st = month_used(c, a, &ret->month);
 	ret->used_bytes = not_below_zero(used[0]);
 	ret->used_files = not_below_zero(used[1]);
-	ret->leased_bytes = not_below_zero(others[0]);
-	ret->leased_files = not_below_zero(others[1]);
 	return st;
 }
 
@@ -123,12 +143,14 @@ static enum gh_status write_down(struct db_conn *c, const struct meta_quota_ask 
 				  user,
 				  (int64_t)g->bytes,
 				  (int64_t)g->files,
-				  now_us + (int64_t)a->life_ms * 1000 };
+				  now_us + (int64_t)a->life_ms * 1000,
+				  (int64_t)g->sessions,
+				  (int64_t)g->transfers };
 	const int64_t month[] = { tenant, user, a->month, g->month };
 	enum gh_status st = run(c, SQL_QUOTA_LEASES_DELETE, old, 4);
 
 	if (st == GH_OK && g->lease)
-		st = run(c, SQL_QUOTA_LEASE_PUT, lease, 6);
+		st = run(c, SQL_QUOTA_LEASE_PUT, lease, 8);
 	if (st == GH_OK && g->month)
 		st = run(c, SQL_USAGE_MONTH_ADD, month, 4);
 	return st;

@@ -112,7 +112,8 @@ X(USAGE_USER_SINCE, SQL_TENANT,
   " WHERE tenant = ?1 AND user_id = ?2")
 X(USAGE_MONTH, SQL_TENANT, "SELECT bytes, 0 FROM usage_month WHERE tenant = ?1 AND user_id = ?2 AND month = ?3")
 X(QUOTA_OTHERS, SQL_TENANT,
-  "SELECT CAST(coalesce(sum(bytes), 0) AS bigint), CAST(coalesce(sum(files), 0) AS bigint) FROM quota_lease"
+  "SELECT CAST(coalesce(sum(bytes), 0) AS bigint), CAST(coalesce(sum(files), 0) AS bigint),"
+  " CAST(coalesce(sum(sessions), 0) AS bigint), CAST(coalesce(sum(transfers), 0) AS bigint), count(*) FROM quota_lease"
   " WHERE tenant = ?1 AND user_id = ?2 AND id <> ?3 AND expires_us > ?4")
 
 /* ---- the event of a batch, with its guards ---- */
@@ -348,7 +349,8 @@ X(LEASES_DROP, SQL_GLOBAL | SQL_SCANS, "DELETE FROM lease WHERE holder = ?1 OR e
 X(QUOTA_LEASES_DELETE, SQL_TENANT,
   "DELETE FROM quota_lease WHERE tenant = ?1 AND user_id = ?2 AND (id = ?3 OR expires_us <= ?4)")
 X(QUOTA_LEASE_PUT, SQL_TENANT,
-  "INSERT INTO quota_lease (tenant, id, user_id, bytes, files, expires_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+  "INSERT INTO quota_lease (tenant, id, user_id, bytes, files, expires_us, sessions, transfers)"
+  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")
 X(USAGE_MONTH_ADD, SQL_TENANT,
   "INSERT INTO usage_month (tenant, user_id, month, bytes) VALUES (?1, ?2, ?3, ?4)"
   " ON CONFLICT (tenant, user_id, month) DO UPDATE SET bytes = usage_month.bytes + excluded.bytes")

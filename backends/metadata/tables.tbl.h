@@ -41,7 +41,8 @@ TABLE(usage_total, TABLE_WHOLE, 1, "tenant", 4, "iiii", "tenant, folded, bytes, 
 TABLE(usage_user, TABLE_WHOLE, 2, "tenant, user_id", 4, "iiii", "tenant, user_id, bytes, files")
 TABLE(usage_change, TABLE_TOLD, 3, "tenant, user_id, op", 5, "iiiii", "tenant, user_id, op, bytes, files")
 TABLE(usage_month, TABLE_WHOLE, 3, "tenant, user_id, month", 4, "iiii", "tenant, user_id, month, bytes")
-TABLE(quota_lease, TABLE_WHOLE, 2, "tenant, id", 6, "iiiiii", "tenant, id, user_id, bytes, files, expires_us")
+TABLE(quota_lease, TABLE_WHOLE, 2, "tenant, id", 8, "iiiiiiii",
+      "tenant, id, user_id, bytes, files, expires_us, sessions, transfers")
 TABLE(setting, TABLE_HOUSE, 2, "kind, id", 6, "biiiit", "kind, id, tenant, user_id, rev, doc")
 TABLE(feed, TABLE_HERE, 1, "tenant", 4, "iiii", "tenant, epoch, cut_pos, cut_op")
 TABLE(gateway, TABLE_HERE, 1, "slot", 6, "ibitii", "slot, name, token, version, started_us, expires_us")

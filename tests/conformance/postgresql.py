@@ -369,9 +369,9 @@ def bad_starts(pg):
     conninfo = pg.database('half')
     with gh.Server(config=config(conninfo)):
         pass
-    pg.sql('DELETE FROM schema_version WHERE version = 6; DROP TABLE route_clock', 'half')
+    pg.sql('DELETE FROM schema_version WHERE version = 7; DROP TABLE route_clock', 'half')
     refused(conninfo, 'already exists', 'a schema that somebody has half undone: named')
-    pg.sql("INSERT INTO schema_version VALUES (6, 'x', 0), (9999, '9999_later', 0)", 'half')
+    pg.sql("INSERT INTO schema_version VALUES (7, 'x', 0), (9999, '9999_later', 0)", 'half')
     refused(conninfo, 'schema 9999', 'a schema that is too new: named')
     for text, words, what in ((config('host=x dbname=y colour=red'), 'colour', '--check refuses a conninfo that is none'),
                               (config('host=x user=y'), 'dbname', '--check misses the name of the database'),

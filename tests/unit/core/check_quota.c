@@ -82,7 +82,7 @@ static void at_rest(uint64_t user)
 	for (unsigned k = 0; k < QUOTA_STOCKS; k++)
 		ck_assert_uint_eq(quota_stock_need(&a->stock[k], 0), 0);
 	pthread_mutex_unlock(&a->lock);
-	ck_assert_uint_eq(atomic_load(&a->transfers), 0);
+	ck_assert_uint_eq(seats_taken(&a->seats[1]), 0);
 }
 
 /* ---- many threads ---- */
@@ -272,6 +272,111 @@ START_TEST(idle_lease_is_given_back_and_one_in_use_is_kept)
 }
 END_TEST
 
+/* ---- seats ---- */
+
+static enum gh_status enter(struct vfs_req *r, struct vfs_session *s)
+{
+	struct vfs_work *w = work_of(r);
+
+	*s = (struct vfs_session){ .tenant = f.tenant, .user = f.admin->user };
+	w->may_block = true;
+	return quota_session_begin(w, s);
+}
+
+START_TEST(as_many_are_in_as_may_be)
+{
+	const bool shared = meta_is_shared(f.meta);
+	struct vfs_req *r = fixture_req(&f, VFS_STAT, f.admin, "/", NULL);
+	struct gh_arena *a = gh_arena_new(1 << 20);
+	struct vfs_session s[4];
+
+	limit(0, QUOTA_SESSIONS, 3);
+	for (unsigned i = 0; i < 3; i++)
+		is(enter(r, &s[i]), GH_OK);
+	is(enter(r, &s[3]), GH_CROWDED);
+	ck_assert_uint_gt(r->retry_after_s, 0);
+	quota_session_end(&s[1]);
+	is(enter(r, &s[1]), GH_OK);
+	is(enter(r, &s[3]), GH_CROWDED);
+	limit(0, QUOTA_SESSIONS, 2); /* who is in stays */
+	quota_session_end(&s[1]);
+	is(enter(r, &s[1]), GH_CROWDED);
+	limit(0, QUOTA_SESSIONS, 4);
+	is(enter(r, &s[1]), GH_OK);
+	ck_assert_uint_eq(quota_figures(f.tenant, 0).sessions, 3);
+	ck_assert_uint_ge(books(0).leased_sessions, shared ? 3 : 0);
+	ck_assert_uint_le(books(0).leased_sessions, shared ? 4 : 0);
+	for (unsigned i = 0; i < 3; i++)
+		quota_session_end(&s[i]);
+	for (unsigned i = 0; i < 2; i++)
+		quota_keep(account(0), a, false);
+	ck_assert_uint_eq(books(0).leased_sessions, 0);
+	limit(0, QUOTA_SESSIONS, QUOTA_NONE);
+	is(enter(r, &s[0]), GH_OK); /* counted all the same */
+	ck_assert_uint_eq(quota_figures(f.tenant, 0).sessions, 1);
+	quota_session_end(&s[0]);
+	gh_arena_free(&a);
+	fixture_free(&f, &r);
+}
+END_TEST
+
+START_TEST(loop_is_told_to_ask_the_store_for_seats)
+{
+	struct vfs_req *r = fixture_req(&f, VFS_STAT, f.admin, "/", NULL);
+	struct vfs_session s = { .tenant = f.tenant, .user = f.admin->user };
+	const enum gh_status first = meta_is_shared(f.meta) ? GH_AGAIN : GH_OK;
+
+	limit(0, QUOTA_REQUESTS_S, 100); /* what a second may bring is divided among those who hold a lease */
+	work_of(r)->may_block = false;
+	is(quota_session_begin(work_of(r), &s), first);
+	quota_session_end(&s);
+	is(enter(r, &s), GH_OK);
+	quota_session_end(&s);
+	work_of(r)->may_block = false;
+	is(quota_session_begin(work_of(r), &s), GH_OK);
+	quota_session_end(&s);
+	fixture_free(&f, &r);
+}
+END_TEST
+
+static struct quota_seats crowd;
+static atomic_bool crowd_stop;
+
+static void *come_and_go(void *arg)
+{
+	_Atomic unsigned long *came = arg;
+
+	while (!atomic_load(&crowd_stop))
+		if (seats_take(&crowd)) {
+			atomic_fetch_add(came, 1);
+			seats_leave(&crowd);
+		}
+	return NULL;
+}
+
+START_TEST(nobody_comes_into_frozen_seats)
+{
+	static _Atomic unsigned long came;
+	pthread_t thread[3];
+	uint32_t most = 0;
+
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_int_eq(pthread_create(&thread[i], NULL, come_and_go, &came), 0);
+	for (unsigned round = 1; round <= 20000 || !atomic_load(&came); round++) {
+		const uint32_t in = seats_freeze(&crowd);
+
+		ck_assert_uint_le(in, most);
+		ck_assert_uint_le(seats_taken(&crowd), in);
+		most = in > round % 3 ? in : round % 3; /* who is in stays, though fewer may be */
+		seats_allow(&crowd, round % 3);
+	}
+	atomic_store(&crowd_stop, true);
+	for (unsigned i = 0; i < 3; i++)
+		pthread_join(thread[i], NULL);
+	ck_assert_uint_eq(seats_taken(&crowd), 0);
+}
+END_TEST
+
 START_TEST(lease_that_ended_unseen_is_asked_for_again)
 {
 	limit(0, QUOTA_BYTES, 10 * SIZE);
@@ -363,6 +468,9 @@ int main(void)
 	tcase_add_test(c, tree_copy_that_does_not_fit_leaves_nothing);
 	tcase_add_test(c, file_is_its_makers_whoever_writes_it);
 	tcase_add_test(c, idle_lease_is_given_back_and_one_in_use_is_kept);
+	tcase_add_test(c, as_many_are_in_as_may_be);
+	tcase_add_test(c, loop_is_told_to_ask_the_store_for_seats);
+	tcase_add_test(c, nobody_comes_into_frozen_seats);
 	tcase_add_test(c, lease_that_ended_unseen_is_asked_for_again);
 	tcase_add_test(c, nobody_waits_long_behind_one_whom_the_store_keeps);
 	tcase_add_test(c, what_was_not_sent_goes_back_to_the_month);

@@ -109,7 +109,7 @@ START_TEST(a_schema_that_is_not_this_programs_is_refused_in_words)
 	ck_assert_msg(strstr(err, "9999") && strstr(err, "newer") && strstr(err, "gatehouse@"), "%s", err);
 	IS(GH_DAMAGED, open_after("DELETE FROM schema_version WHERE version = 9999; DROP TABLE usage_month", err));
 	ck_assert_msg(strstr(err, "usage_month") && strstr(err, "missing"), "%s", err);
-	IS(GH_DATABASE, open_after("DELETE FROM schema_version WHERE version = 6", err));
+	IS(GH_DATABASE, open_after("DELETE FROM schema_version WHERE version = 7", err));
 	ck_assert_msg(strstr(err, "already exists"), "%s", err);
 	IS(GH_DAMAGED, open_after("DROP TABLE schema_version", err));
 	ck_assert_msg(strstr(err, "another program"), "%s", err);
@@ -120,8 +120,8 @@ START_TEST(a_migration_that_was_cut_off_is_taken_up)
 {
 	char err[DB_ERR_MAX];
 
-	OK(open_after("DELETE FROM schema_version WHERE version = 6; DROP TABLE moving;"
-		      " ALTER TABLE tenant DROP COLUMN hold_us; ALTER TABLE tenant DROP COLUMN mover", err));
+	OK(open_after("DELETE FROM schema_version WHERE version = 7; ALTER TABLE quota_lease DROP COLUMN sessions,"
+		      " DROP COLUMN transfers", err));
 }
 END_TEST
 

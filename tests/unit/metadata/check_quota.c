@@ -34,7 +34,8 @@ static void decide(void *arg, const struct meta_quota_books *books, struct meta_
 
 static struct meta_quota_books lease(uint64_t user, uint64_t held, uint64_t name, uint64_t bytes, uint32_t life_ms)
 {
-	struct wish w = { .grant = { .lease = name, .bytes = bytes, .files = bytes / 10 } };
+	struct wish w = { .grant = { .lease = name, .bytes = bytes, .files = bytes / 10, .sessions = bytes / 100,
+				     .transfers = bytes / 200 } };
 	const struct meta_quota_ask a = { .tenant = TENANT, .user = user, .lease = held, .life_ms = life_ms,
 					  .month = 24300, .decide = decide, .arg = &w };
 
@@ -102,13 +103,18 @@ START_TEST(books_tell_use_and_the_living_leases_of_others)
 	struct meta_quota_books b = lease(0, 0, 501, 400, 60000);
 
 	ck_assert_uint_eq(b.used_bytes + b.used_files + b.leased_bytes + b.leased_files, 0);
+	ck_assert_uint_eq(b.leased_sessions + b.leased_transfers + b.holders, 0);
 	file_make(&f, ROOT, "a", 123);
 	b = lease(0, 0, 502, 300, 500);
 	ck_assert_uint_eq(b.used_bytes, 123);
 	ck_assert_uint_eq(b.used_files, 1);
 	ck_assert_uint_eq(b.leased_bytes, 400);
 	ck_assert_uint_eq(b.leased_files, 40);
+	ck_assert_uint_eq(b.leased_sessions, 4);
+	ck_assert_uint_eq(b.leased_transfers, 2);
+	ck_assert_uint_eq(b.holders, 1);
 	ck_assert_uint_eq(look(0).leased_bytes, 700);
+	ck_assert_uint_eq(look(0).holders, 2);
 	nap_ms(600);
 	ck_assert_uint_eq(lease(0, 501, 501, 400, 60000).leased_bytes, 0); /* 502 has ended, 501 is the asker's */
 	ck_assert_uint_eq(look(0).leased_bytes, 400);
