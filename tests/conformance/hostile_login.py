@@ -2,7 +2,7 @@
 # suite: default
 # alone: yes
 # sanitizers: asan
-# metadata: sqlite postgresql:all
+# metadata: sqlite postgresql:all pair:all
 """Hostile logins at every door: guessing, floods, timing, empty secrets, and secrets that must not be told: T-60 to T-67
 and T-93 of the list of what broke other servers. The loopback network has many addresses, so one machine can be many."""
 import base64
