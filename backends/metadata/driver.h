@@ -119,6 +119,11 @@ struct db_driver {
 	 * so that both are waited for once. What is bound stays until then. Each statement once; all are forgotten by
 	 * snapshot_end, stepped or not. NULL: step is as fast. */
 	void (*ahead)(struct db_stmt *s);
+	/* Many rows in parts, so that the database makes the next while this one is read. Of a statement whose rows come in
+	 * the order of column, above what is bound at index, and were bounded to part; called when the first row of a part is
+	 * at hand, with the next one's bound where that stands. It is run again from the last row on, and steps go on into
+	 * what that brings, a moment of its own. GH_END: there are no more rows than these. NULL: all at once is as fast. */
+	enum gh_status (*onward)(struct db_stmt *s, unsigned part, unsigned column, unsigned index);
 	int64_t (*get_i64)(struct db_stmt *s, unsigned column); /* from 0; NULL gives 0 */
 	const void *(*get_bytes)(struct db_stmt *s, unsigned column, size_t *ret_len); /* until the next step */
 	bool (*is_null)(struct db_stmt *s, unsigned column);

@@ -36,6 +36,7 @@ struct pg_stmt {
 	enum sql_id id;
 	bool prepared[PG_HOWS]; /* sent to be; see pg_send */
 	bool ahead; /* goes out with the next that is stepped */
+	bool onward; /* more rows are on their way, behind those at hand */
 	unsigned count;
 	struct db_value values[PG_VALUES_MAX];
 	PGresult *rows; /* of the last run; NULL: not run */

@@ -3,7 +3,7 @@
  *
  * A statement is one round trip: it is sent when it is first stepped, with whatever was put off before it and those that are
  * known to follow (ahead), and all of its rows come back at once; every statement of the store bounds how many there are, or
- * is about what memory holds anyway.
+ * is about what memory holds anyway. Many rows are made in parts (onward), one while the one before is read.
  */
 #include "backends/metadata/pgsql.h"
 
@@ -72,10 +72,14 @@ static void pg_bind(struct db_stmt *base, unsigned index, const struct db_value 
 		s->count = index;
 }
 
+static enum gh_status receive(struct pg_conn *c, struct pg_stmt *s);
+
 static void pg_reset(struct db_stmt *base)
 {
 	struct pg_stmt *s = stmt_of(base);
 
+	if (s->onward)
+		(void)receive(s->conn, s); /* rows that nobody wants any more; or the connection is lost, which the next one sees */
 	PQclear(s->rows);
 	s->rows = NULL;
 }
@@ -142,13 +146,18 @@ static void take_rows(struct pg_conn *c, const struct pg_expected *e, struct pg_
 	of->ahead = false;
 }
 
-static enum gh_status run_once(struct pg_conn *c, struct pg_stmt *s)
+/* All that was sent; the rows of s with it. */
+static enum gh_status receive(struct pg_conn *c, struct pg_stmt *s)
 {
 	enum gh_status first = GH_OK, st;
 	struct pg_expected e;
 	PGresult *r;
 
-	(void)(pg_send_deferred(c) && send_ahead(c) && (s->ahead || send_rows(c, s)) && pg_send_sync(c));
+	if (s->onward) { /* those at hand have been read */
+		PQclear(s->rows);
+		s->rows = NULL;
+		s->onward = false;
+	}
 	while ((st = pg_next(c, &e, &r)) == GH_OK) {
 		const ExecStatusType what = PQresultStatus(r);
 
@@ -161,6 +170,12 @@ static enum gh_status run_once(struct pg_conn *c, struct pg_stmt *s)
 		}
 	}
 	return st == GH_END ? first : st;
+}
+
+static enum gh_status run_once(struct pg_conn *c, struct pg_stmt *s)
+{
+	(void)(pg_send_deferred(c) && send_ahead(c) && (s->ahead || send_rows(c, s)) && pg_send_sync(c));
+	return receive(c, s);
 }
 
 static bool in_time(const struct pg_conn *c)
@@ -206,7 +221,32 @@ static enum gh_status pg_step(struct db_stmt *base)
 		if (st != GH_OK)
 			return st;
 	}
+	if (++s->row < PQntuples(s->rows))
+		return GH_OK;
+	if (!s->onward)
+		return GH_END;
+	const enum gh_status st = receive(s->conn, s);
+	if (st != GH_OK)
+		return st;
 	return ++s->row < PQntuples(s->rows) ? GH_OK : GH_END;
+}
+
+static enum gh_status pg_onward(struct db_stmt *base, unsigned part, unsigned column, unsigned index)
+{
+	struct pg_stmt *s = stmt_of(base);
+	const int last = PQntuples(s->rows) - 1;
+
+	if ((unsigned)last + 1 < part)
+		return GH_END;
+	pg_bind(base, index,
+		&(struct db_value){ .type = DB_BLOB,
+				    .len = (uint32_t)PQgetlength(s->rows, last, (int)column),
+				    .p = PQgetvalue(s->rows, last, (int)column) });
+	if (!send_rows(s->conn, s) || !pg_send_sync(s->conn))
+		return GH_DATABASE;
+	s->onward = true;
+	(void)PQflush(s->conn->h); /* what is wrong shows when it is waited for */
+	return GH_OK;
 }
 
 static int64_t pg_get_i64(struct db_stmt *base, unsigned column)
@@ -385,6 +425,7 @@ const struct db_driver db_pgsql = {
 	.step = pg_step,
 	.run_later = pg_run_later,
 	.ahead = pg_ahead,
+	.onward = pg_onward,
 	.get_i64 = pg_get_i64,
 	.get_bytes = pg_get_bytes,
 	.is_null = pg_is_null,

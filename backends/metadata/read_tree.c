@@ -5,6 +5,8 @@
 
 #define RESOLVE_MAX META_LOOK_MAX /* components one statement follows */
 #define LIST_MAX 1000
+#define LIST_PART 256 /* rows of a listing that are read while the database makes the next */
+#define KEY_COLUMN 4  /* NODE_COLS */
 #define LOCKS_MAX 10000
 
 /* The chain below `from` along n <= RESOLVE_MAX components, appended at nodes. */
@@ -86,10 +88,44 @@ enum gh_status shard_node_get(struct shard_store *m, struct meta_call *c, uint64
 	return st;
 }
 
+/* How a listing is read in parts. */
+struct list_parts {
+	unsigned part;   /* rows that were asked for last */
+	unsigned unread; /* of those at hand */
+	unsigned rest;   /* not asked for yet */
+};
+
+static void parts_begin(struct list_parts *p, struct db_stmt *s, unsigned rows)
+{
+	*p = (struct list_parts){ .part = s->drv->onward && rows > LIST_PART ? LIST_PART : rows };
+	p->rest = rows - p->part;
+	db_bind_u64(s, 4, p->part);
+}
+
+/* A row is at hand. */
+static enum gh_status parts_row(struct list_parts *p, struct db_stmt *s)
+{
+	const unsigned next = p->rest < LIST_PART ? p->rest : LIST_PART;
+	enum gh_status st = GH_OK;
+
+	if (!p->unread) {
+		p->unread = p->part;
+		if (next) {
+			db_bind_u64(s, 4, next);
+			st = s->drv->onward(s, p->part, KEY_COLUMN, 3);
+		}
+		p->part = next;
+		p->rest = st == GH_OK ? p->rest - next : 0;
+	}
+	p->unread--;
+	return st == GH_END ? GH_OK : st;
+}
+
 enum gh_status shard_list(struct shard_store *m, struct meta_call *c, uint64_t tenant, uint64_t parent,
 			  const char *after_key, unsigned limit, struct meta_page *ret)
 {
 	struct meta_page page = { 0 };
+	struct list_parts parts;
 	unsigned cap = 0;
 	struct query q;
 	enum gh_status st;
@@ -102,9 +138,12 @@ enum gh_status shard_list(struct shard_store *m, struct meta_call *c, uint64_t t
 		db_bind_u64(q.stmt, 1, tenant);
 		db_bind_u64(q.stmt, 2, parent);
 		db_bind_blob(q.stmt, 3, after_key, strlen(after_key));
-		db_bind_u64(q.stmt, 4, limit + 1);
+		parts_begin(&parts, q.stmt, limit + 1);
 	}
 	while (st == GH_OK && (st = m->drv->step(q.stmt)) == GH_OK) {
+		st = parts_row(&parts, q.stmt);
+		if (st != GH_OK)
+			break;
 		if (page.count == limit) {
 			page.more = true;
 			break;

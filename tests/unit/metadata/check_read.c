@@ -125,6 +125,49 @@ START_TEST(a_listing_is_paged_by_key_bytes_and_complete)
 }
 END_TEST
 
+/* count of all the members f0000 ..., from number `from` on. */
+static void listed(unsigned from, unsigned limit, unsigned all)
+{
+	const unsigned there = all - from, count = there < limit ? there : limit;
+	char after[16] = "", want[16];
+	struct meta_page p;
+
+	if (from)
+		snprintf(after, sizeof(after), "f%04u", from - 1);
+	OK(meta_list(f.m, &f.call, TENANT, ROOT, after, limit, &p));
+	ck_assert_uint_eq(p.count, count);
+	ck_assert(p.more == (there > limit));
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(want, sizeof(want), "f%04u", from + i);
+		ck_assert_str_eq(p.nodes[i].key, want);
+		ck_assert_uint_eq(p.nodes[i].size, 1);
+	}
+}
+
+START_TEST(long_listing_is_complete_wherever_its_parts_end)
+{
+	enum { ALL = 1030 };
+	static const unsigned limits[] = { 1, 255, 256, 257, 511, 512, 513, 767, 768, 999, 1000 };
+	struct meta_call small = { .op = "test" };
+	char name[16];
+	struct meta_page p;
+
+	for (unsigned i = 0; i < ALL; i++) {
+		snprintf(name, sizeof(name), "f%04u", i);
+		file_make(&f, ROOT, name, 1);
+	}
+	for (unsigned i = 0; i < sizeof(limits) / sizeof(*limits); i++) {
+		listed(0, limits[i], ALL);
+		for (unsigned there = limits[i] - 1; there <= limits[i] + 1; there++)
+			listed(ALL - there, limits[i], ALL);
+	}
+	small.arena = gh_arena_new(100 << 10);
+	IS(GH_NOMEM, meta_list(f.m, &small, TENANT, ROOT, "", 1000, &p)); /* given up in the middle */
+	gh_arena_free(&small.arena);
+	listed(3, 1000, ALL);
+}
+END_TEST
+
 START_TEST(parts_come_in_order_with_where_their_blobs_lie)
 {
 	struct meta_step s[8] = { 0 };
@@ -235,6 +278,7 @@ int main(void)
 	tcase_add_test(t, a_path_resolves_to_all_its_nodes_or_as_far_as_it_goes);
 	tcase_add_test(t, paths_of_every_depth_resolve);
 	tcase_add_test(t, a_listing_is_paged_by_key_bytes_and_complete);
+	tcase_add_test(t, long_listing_is_complete_wherever_its_parts_end);
 	tcase_add_test(t, parts_come_in_order_with_where_their_blobs_lie);
 	tcase_add_test(t, properties_are_read_by_node_and_by_page_of_children);
 	tcase_add_test(t, a_read_gives_up_at_its_deadline);
