@@ -258,10 +258,11 @@ static void talk_end(struct talk *t, enum gh_status st, uint64_t until_ns)
 	pthread_cond_broadcast(&a->renewed);
 }
 
-/* One more gateway than the others know of. */
+/* One more gateway than the others know of, to divide a second's worth with. */
 static bool joined(const struct talk *t)
 {
-	return t->shares && t->joins && t->said.lease && t->others;
+	return t->shares && t->joins && t->said.lease && t->others &&
+	       (quota_has(t->a, QUOTA_REQUESTS_S) || quota_has(t->a, QUOTA_BYTES_S));
 }
 
 enum gh_status quota_renew(struct quota_account *a, const struct quota_take *more, struct meta_call *call,
