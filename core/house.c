@@ -215,6 +215,7 @@ void gh_core_free(struct gh_core **cp)
 	upkeep_stop(&c->upkeep);
 	switches_stop(c);
 	wait_for_pending(c);
+	meta_quiet(c->meta); /* who told the last of them is out of its loop */
 	quota_stop(c);
 	stream_free(c);
 	feeds_free(&c->feeds);

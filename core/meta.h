@@ -468,7 +468,7 @@ GH_MUST_CHECK enum gh_status meta_commit(struct meta_store *m, struct meta_call 
  * until then. Workers. */
 typedef void meta_landed_fn(void *arg, enum gh_status st);
 void meta_commit_later(struct meta_store *m, struct meta_call *c, struct meta_batch *b, meta_landed_fn *landed, void *arg);
-/* Returns when the committing thread has nothing to do, and has returned from every landed(). Blocks. */
+/* Returns when the threads that commit and look have nothing to do, and have returned from every landed() and done(). Blocks. */
 void meta_quiet(struct meta_store *m);
 
 /* ---- several gateways ---- */

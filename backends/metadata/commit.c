@@ -378,6 +378,7 @@ void shard_quiet(struct shard_store *m)
 	while (q->head || !q->idle)
 		pthread_cond_wait(&q->quiet, &q->lock);
 	pthread_mutex_unlock(&q->lock);
+	look_quiet(m);
 }
 
 void commit_expect(struct shard_store *m, uint64_t tenant)

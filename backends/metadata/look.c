@@ -136,6 +136,7 @@ static struct meta_look *gather(struct look_queue *q)
 
 	while (!q->head && !q->closed) {
 		q->idle = true;
+		pthread_cond_broadcast(&q->quiet);
 		pthread_cond_wait(&q->filled, &q->lock);
 	}
 	q->idle = false;
@@ -179,9 +180,22 @@ enum gh_status look_open(struct shard_store *m)
 
 	pthread_mutex_init(&q->lock, NULL);
 	pthread_cond_init(&q->filled, NULL);
+	pthread_cond_init(&q->quiet, NULL);
 	q->tail = &q->head;
 	q->runs = pthread_create(&q->thread, NULL, look_main, m) == 0;
 	return q->runs ? GH_OK : GH_NOMEM;
+}
+
+void look_quiet(struct shard_store *m)
+{
+	struct look_queue *q = &m->looks;
+
+	if (!q->runs)
+		return;
+	pthread_mutex_lock(&q->lock);
+	while (q->head || !q->idle)
+		pthread_cond_wait(&q->quiet, &q->lock);
+	pthread_mutex_unlock(&q->lock);
 }
 
 void look_close(struct shard_store *m)
@@ -196,5 +210,6 @@ void look_close(struct shard_store *m)
 	pthread_mutex_unlock(&q->lock);
 	pthread_join(q->thread, NULL);
 	pthread_cond_destroy(&q->filled);
+	pthread_cond_destroy(&q->quiet);
 	pthread_mutex_destroy(&q->lock);
 }

@@ -29,7 +29,7 @@ struct shard_store;
 /* States: opened -> closed. `lock` covers all but the thread. */
 struct look_queue {
 	pthread_mutex_t lock;
-	pthread_cond_t filled;
+	pthread_cond_t filled, quiet;
 	struct meta_look *head, **tail;
 	unsigned waiting;
 	uint64_t since_ns; /* a group is on its way; 0: none */
@@ -39,5 +39,7 @@ struct look_queue {
 };
 
 GH_MUST_CHECK enum gh_status look_open(struct shard_store *m); /* starts its thread */
+/* Returns when nobody waits, and the thread has returned from every done(). */
+void look_quiet(struct shard_store *m);
 void look_close(struct shard_store *m); /* nobody calls any more; what was never opened may be closed */
 #endif

@@ -1,6 +1,8 @@
 /* Look-ups for loops: they find what a resolve finds, each what it asked for, and never at the price of another's wait. */
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
+#include <time.h>
 
 #include "core/base/clock.h"
 #include "tests/unit/metadata/help.h"
@@ -133,6 +135,35 @@ START_TEST(many_look_at_once_and_each_gets_its_own)
 }
 END_TEST
 
+struct slow {
+	struct meta_look look; /* first */
+	sem_t begun;
+	atomic_bool done;
+};
+
+static void done_slowly(struct meta_look *l)
+{
+	struct slow *k = (struct slow *)l;
+
+	sem_post(&k->begun);
+	nanosleep(&(struct timespec){ 0, 50000000 }, NULL);
+	atomic_store(&k->done, true);
+}
+
+START_TEST(in_a_quiet_store_nobody_is_told_anything)
+{
+	const struct gh_component c = comp("none");
+	struct slow k = { .look = { .tenant = TENANT, .from = ROOT, .comp = &c, .n = 1, .arena = f.a, .done = done_slowly } };
+
+	sem_init(&k.begun, 0, 0);
+	ck_assert(meta_look(f.m, &k.look));
+	sem_wait(&k.begun);
+	meta_quiet(f.m);
+	ck_assert(atomic_load(&k.done));
+	sem_destroy(&k.begun);
+}
+END_TEST
+
 START_TEST(an_arena_that_is_full_is_its_owners_trouble_alone)
 {
 	struct gh_arena *small = gh_arena_new(4096);
@@ -159,6 +190,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_look_finds_what_a_resolve_finds);
 	tcase_add_test(t, many_look_at_once_and_each_gets_its_own);
+	tcase_add_test(t, in_a_quiet_store_nobody_is_told_anything);
 	tcase_add_test(t, an_arena_that_is_full_is_its_owners_trouble_alone);
 	suite_add_tcase(s, t);
 	return run_suite(s);
