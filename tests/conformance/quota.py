@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # suite: default
-# metadata: sqlite postgresql
+# metadata: sqlite postgresql pair:all
 """Limits of tenants and users: eight clients at three doors stop exactly at the limit, kill -9 leaks nothing, and each
 limit sounds right at each door, for those that it bounds and for nobody else."""
 import ftplib
@@ -29,11 +29,21 @@ def op(s, name, **args):
 def limit(s, tenant, user=None, **limits):
     ok, said = op(s, 'limit.set', tenant=tenant, **({'user': user} if user else {}), **limits)
     t.ok(ok, 'limit.set %s %s %r' % (tenant, user, limits), said)
+    if gh.PAIR:
+        time.sleep(1 * gh.SLOW)  # the other hears of it
 
 
 def used(s, tenant, user=None):
     items = op(s, 'quota.list', tenant=tenant)[1]['items']
     return next((i for i in items if i['user'] == user), None)
+
+
+def in_the_end(what, want):
+    """What it is within five seconds: at once with one gateway, of two the other hears of it."""
+    end = time.monotonic() + 5 * gh.SLOW
+    while (got := what()) != want and time.monotonic() < end:
+        time.sleep(0.02)
+    return got
 
 
 def ftp_stor(f, name, data):
@@ -151,7 +161,7 @@ def eight_clients_stop_at_the_limit(s):
     neighbour.join()
     for c in clients:
         t.eq(c.odd, [], '%s%d ended as it should' % (c.door, c.number))
-        t.ok(c.acked and c.refusals, 'it got something in and was refused something')
+        t.ok((c.acked or gh.PAIR) and c.refusals, 'it got something in and was refused something')  # the other may lease all
     acked = {}
     for c in clients:
         acked.update(c.acked)
@@ -308,10 +318,7 @@ def sessions_are_counted(s):
     t.ok(r.header('Retry-After'), 'with Retry-After')
     t.eq(s.http('GET', '/api/v1/stat/', user='other/admin').status, 200, 'others notice nothing')
     second.quit()
-    end = time.monotonic() + 5 * gh.SLOW
-    while s.http('GET', '/api/v1/stat/', user=user).status != 200 and time.monotonic() < end:
-        time.sleep(0.02)
-    t.eq(s.http('GET', '/api/v1/stat/', user=user).status, 200, 'one left: its place is free')
+    t.eq(in_the_end(lambda: s.http('GET', '/api/v1/stat/', user=user).status, 200), 200, 'one left: its place is free')
     first.quit()
     for c in idle:
         c.close()
@@ -335,7 +342,7 @@ def transfers_are_counted(s):
     t.has(ftp_reply(g, 'RETR big'), '450 As many transfers', 'RETR')
     data.close()
     t.has(f.voidresp(), '226', 'the one that runs ends well')
-    t.eq(len(s.http('GET', '/dav/big', user=user).body), 300000, 'then there is room for one')
+    t.eq(in_the_end(lambda: len(s.http('GET', '/dav/big', user=user).body), 300000), 300000, 'then there is room for one')
     t.eq(used(s, 'transfers')['used']['transfers'], 0, 'and none is left over')
     f.quit()
     g.quit()
@@ -429,7 +436,8 @@ def a_month_is_not_passed_by_many_at_once(s):
         r.join()
     t.eq(set(odd), {429, 503}, 'all are stopped')
     t.eq(sum(got), 480000, 'when the next one would be too much')
-    t.eq(used(s, 'rush')['used']['month_bytes'], 480000, 'and so it is counted')
+    counted = used(s, 'rush')['used']['month_bytes']
+    t.ok(480000 <= counted <= (500000 if gh.PAIR else 480000), 'and so it is counted, with what the other has paid ahead', counted)
 
 
 # ---- users ----
@@ -486,7 +494,8 @@ def users_are_bound_by_what_they_own(s):
     t.eq(used(s, 'owners', 'ann')['used'], {'bytes': 600, 'files': 1, 'sessions': 0, 'transfers': 0, 'month_bytes': None},
          'is the copier\'s')
     s.cli('user', 'remove', 'owners/ann')
-    t.eq(s.http('PUT', '/dav/after', body=bytes(2000), user=admin).status, 204, 'a removed user\'s limit is gone')
+    t.eq(in_the_end(lambda: s.http('PUT', '/dav/after', body=bytes(2000), user=admin).status, 204), 204,
+         'a removed user\'s limit is gone')
 
 
 def lower_than_use_loses_nothing(s):
